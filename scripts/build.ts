@@ -1,0 +1,38 @@
+import { cp, mkdir, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { build } from 'esbuild'
+
+const USAGE = `npm run build: bundles the hub into dist/
+
+  dist/server.mjs   Node and container entry
+  dist/lambda.mjs   Lambda entry (handler: lambda.handler)
+  dist/docs/        files of the /docs page
+
+The bundles need no node_modules; the embedded store of local mode is looked up at run time.`
+
+if (process.argv.includes('--help')) {
+  console.log(USAGE)
+} else {
+  await rm('dist', { recursive: true, force: true })
+  await build({
+    entryPoints: ['src/server.ts', 'src/lambda.ts'],
+    outdir: 'dist',
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'esm',
+    // CommonJS inside an ES module: it may want a require and its own folder.
+    banner: { js: "import { createRequire as __createRequire } from 'node:module'; import { dirname as __dirnameOf } from 'node:path'; import { fileURLToPath as __toPath } from 'node:url'; const require = __createRequire(import.meta.url); const __filename = __toPath(import.meta.url); const __dirname = __dirnameOf(__filename);" },
+    sourcemap: 'linked',
+    sourcesContent: false,
+    legalComments: 'linked',
+    logLevel: 'warning'
+  })
+  const page = join(dirname(createRequire(import.meta.url).resolve('@fastify/swagger-ui')), 'static')
+  await mkdir('dist/docs')
+  for (const file of ['index.css', 'logo.svg', 'oauth2-redirect.html', 'oauth2-redirect.js', 'swagger-ui-bundle.js', 'swagger-ui-standalone-preset.js', 'swagger-ui.css', 'favicon-16x16.png', 'favicon-32x32.png']) {
+    await cp(join(page, file), join('dist/docs', file))
+  }
+}

@@ -1,0 +1,78 @@
+import type { STSClient } from '@aws-sdk/client-sts'
+import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
+import cors from '@fastify/cors'
+import { Ajv } from 'ajv'
+import addFormats from 'ajv-formats'
+import Fastify, { LogController, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import type { Config } from './config.ts'
+import auth from './plugins/auth/index.ts'
+import body from './plugins/body.ts'
+import headers, { requestId } from './plugins/headers.ts'
+import lifecycle from './plugins/lifecycle.ts'
+import limits from './plugins/limits.ts'
+import log from './plugins/log.ts'
+import openapi from './plugins/openapi.ts'
+import problems, { clientError, send, toProblem } from './plugins/problems.ts'
+import services from './plugins/services.ts'
+import tenant from './plugins/tenant.ts'
+import routes from './routes/index.ts'
+import { createSealer } from './services/cursor.ts'
+import { createWriter } from './services/space/writer.ts'
+import { openStores } from './store/credentials.ts'
+import { VERSION } from './version.ts'
+
+/** What may be put in from outside: by the entries (a log stream, the local issuer) and by tests (a clock, clients that count). */
+export interface Overrides {
+  readonly client?: DynamoDBDocumentClient
+  readonly sts?: STSClient
+  readonly now?: () => number
+  readonly logStream?: { write (line: string): void }
+  /** Registered beside the routes, before them. */
+  readonly plugin?: FastifyPluginAsync
+}
+
+/** Puts a hub together: the same one for the server, for Lambda and for the tests. It is ready to listen or to inject into. */
+export async function buildApp (config: Config, { client, sts, now = Date.now, logStream, plugin }: Overrides = {}): Promise<FastifyInstance> {
+  const app = Fastify({
+    logger: { level: config.logLevel, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"`, formatters: { level: (level) => ({ level }) }, ...logStream !== undefined && { stream: logStream } },
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    genReqId: requestId,
+    trustProxy: config.trustProxy,
+    bodyLimit: config.limits.bodyBytes,
+    routerOptions: { maxParamLength: 256 },
+    // A body that trickles in is cut: the check runs often enough for the timeouts to mean what they say.
+    requestTimeout: 30_000,
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 2_000, maxHeaderSize: config.limits.headerBytes },
+    keepAliveTimeout: 72_000,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    frameworkErrors: (error, request, reply) => { send(request, reply, toProblem(error), error) },
+    clientErrorHandler: clientError
+  })
+  // Bodies are taken as they are; query strings and headers are text, so numbers and booleans in them are read from it.
+  const [strict, lenient] = [ajv({ coerceTypes: false }), ajv({ coerceTypes: true })]
+  app.setValidatorCompiler(({ schema, httpPart }) => (httpPart === 'body' ? strict : lenient).compile(schema as object))
+
+  const stores = openStores(config, sts, client)
+  const shared = { config, now, writer: createWriter(config, now), sealer: createSealer(config.secret), running: new Set<string>() }
+  await app.register(problems)
+  await app.register(headers)
+  await app.register(log)
+  await app.register(lifecycle)
+  await app.register(body)
+  if (config.corsOrigins.length > 0) await app.register(cors, { origin: [...config.corsOrigins], methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'], exposedHeaders: ['etag', 'location', 'retry-after', 'ratelimit', 'x-request-id'] })
+  await app.register(limits, { limits: config.limits })
+  await app.register(auth, { issuers: config.issuers })
+  await app.register(tenant)
+  await app.register(services, { stores, shared })
+  await app.register(openapi, { oauthDomain: config.oauthDomain, version: VERSION })
+  if (plugin !== undefined) await app.register(plugin)
+  await app.register(routes, { limits: config.limits })
+  return app
+}
+
+function ajv (options: object): Ajv {
+  const validator = new Ajv({ useDefaults: true, removeAdditional: false, allErrors: false, strictTypes: false, ...options })
+  addFormats.default(validator)
+  return validator
+}

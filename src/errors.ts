@@ -1,0 +1,66 @@
+/**
+ * Every error the hub can answer with: stable code, status, sentence. A body is problem+json (RFC 9457).
+ * The sentence of a 5xx is all that a client ever sees of it: the cause is in the log only.
+ */
+export const ERRORS = {
+  VALIDATION_FAILED: [400, 'The request is not valid'],
+  MALFORMED_BODY: [400, 'The body is not JSON that can be kept unchanged'],
+  MALFORMED_REQUEST: [400, 'The request is not well-formed'],
+  URL_NOT_ALLOWED: [400, 'The URL is not one that can be kept'],
+  INVALID_CURSOR: [400, 'The cursor is not one that was given out for this list'],
+  INVALID_TENANT_ID: [400, 'The token names a tenant that cannot exist'],
+  UNAUTHENTICATED: [401, 'A valid token is needed'],
+  MISSING_TENANT_ID: [401, 'The token names no tenant'],
+  UNAUTHORIZED_ACCESS: [403, 'Not allowed'],
+  NOT_FOUND: [404, 'Not found'],
+  IDEMPOTENCY_IN_PROGRESS: [409, 'A request with this Idempotency-Key is still running'],
+  PRECONDITION_FAILED: [412, 'The record is not in the state that the request requires'],
+  BODY_TOO_LARGE: [413, 'The body is too large'],
+  UNSUPPORTED_MEDIA_TYPE: [415, 'The media type is not one that this resource takes'],
+  IDEMPOTENCY_MISMATCH: [422, 'The Idempotency-Key belongs to another request'],
+  RATE_LIMITED: [429, 'Too many requests'],
+  INTERNAL: [500, 'Something went wrong on our side'],
+  NOT_READY: [503, 'The hub is not ready'],
+  KEYS_UNAVAILABLE: [503, 'The keys to check the token with cannot be had now'],
+  CONTENTION: [503, 'Too many writers at once on this space'],
+  STORE_UNAVAILABLE: [503, 'The store does not answer; the write may or may not have happened'],
+  QUOTA_EXCEEDED: [507, 'The space is full']
+} as const satisfies Record<string, readonly [status: number, title: string]>
+
+export type ErrorType = keyof typeof ERRORS
+
+/** One thing that is wrong with a request: where (JSON pointer, or the name of a parameter or header) and what. */
+export interface Fault { pointer: string, detail: string }
+
+export interface ProblemExtras {
+  /** Per-field faults. */
+  errors?: Fault[]
+  /** The record as it is now (412), so that a client can merge instead of being told to redo its work. */
+  current?: unknown
+  /** The limit that was hit: its name, its value and what was sent. */
+  limit?: { name: string, value: number, sent: number }
+  /** Seconds, sent as Retry-After. */
+  retryAfter?: number
+  /** Further response headers. */
+  headers?: Record<string, string>
+}
+
+/** Thrown anywhere, formatted in one place (plugins/problems.ts). */
+export class Problem extends Error {
+  readonly errorType: ErrorType
+  readonly status: number
+  readonly title: string
+  readonly extras: ProblemExtras
+
+  /**
+   * @param errorType a code of ERRORS
+   * @param detail what happened and what to do about it; shown to the client below 500, and only logged from 500 on
+   */
+  constructor (errorType: ErrorType, detail: string, extras: ProblemExtras = {}, options?: ErrorOptions) {
+    super(detail, options)
+    this.name = 'Problem'
+    this.errorType = errorType
+    ;[this.status, this.title] = ERRORS[errorType]
+    this.extras = extras
+  }
+}

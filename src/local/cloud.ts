@@ -1,0 +1,52 @@
+import { join } from 'node:path'
+import type { FastifyPluginAsync } from 'fastify'
+import { silenceSdkNotice, type Config } from '../config.ts'
+import { createTable } from './create-table.ts'
+import { loadIdentity, lockDataDir } from './data-dir.ts'
+import { startEmbeddedStore } from './embedded-store.ts'
+import { createLocalIssuer, type Subject } from './issuer.ts'
+
+/** What a hub on a desk needs in place of a cloud account. */
+export interface LocalCloud {
+  /** The given configuration, with the store's endpoint, the issuer and the secret filled in. */
+  readonly config: Config
+  /** The issuer's routes. */
+  readonly plugin: FastifyPluginAsync
+  /** An access token of the local issuer. */
+  token (subject: Subject): Promise<string>
+  /** Called when the store ends by itself: the hub can't go on. */
+  onExit (listener: () => void): void
+  stop (): Promise<void>
+}
+
+/**
+ * Starts the local cloud in DATA_DIR: embedded store (or the one that DYNAMODB_ENDPOINT names), table, issuer.
+ * @throws ConfigError saying what to do
+ */
+export async function startLocalCloud (config: Config): Promise<LocalCloud> {
+  silenceSdkNotice()
+  const unlock = await lockDataDir(config.dataDir)
+  try {
+    const [identity, store] = await Promise.all([
+      loadIdentity(config.dataDir),
+      config.dynamodbEndpoint === undefined ? startEmbeddedStore(join(config.dataDir, 'hub.db'), config.dynoxideBin) : undefined
+    ])
+    const endpoint = store?.endpoint ?? config.dynamodbEndpoint!
+    await createTable(endpoint, config.table)
+    const host = config.host.includes(':') ? `[${config.host.replace(/[[\]]/g, '')}]` : config.host
+    const issuer = createLocalIssuer(`http://${host}:${config.port}/local`, identity.privateKey)
+    return {
+      config: Object.freeze({ ...config, dynamodbEndpoint: endpoint, issuers: [issuer.entry], secret: identity.secret }),
+      plugin: issuer.plugin,
+      token: async (subject) => (await issuer.mint(subject)).access_token,
+      onExit (listener) { store?.onExit(listener) },
+      async stop () {
+        await store?.stop()
+        await unlock()
+      }
+    }
+  } catch (error) {
+    await unlock()
+    throw error
+  }
+}

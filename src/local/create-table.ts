@@ -1,0 +1,16 @@
+import { CreateTableCommand, DynamoDBClient, UpdateTimeToLiveCommand, waitUntilTableExists } from '@aws-sdk/client-dynamodb'
+import { TABLE, TTL_ATTRIBUTE } from '../store/table.ts'
+
+/** Creates the table where it does not exist yet, and waits until it can be used. For stores on this machine only. */
+export async function createTable (endpoint: string, name: string): Promise<void> {
+  const client = new DynamoDBClient({ endpoint, region: 'local', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } })
+  try {
+    await client.send(new CreateTableCommand({ TableName: name, ...structuredClone(TABLE) as object }))
+    await waitUntilTableExists({ client, maxWaitTime: 20, minDelay: 1, maxDelay: 2 }, { TableName: name })
+    await client.send(new UpdateTimeToLiveCommand({ TableName: name, TimeToLiveSpecification: { AttributeName: TTL_ATTRIBUTE, Enabled: true } }))
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'ResourceInUseException') throw error
+  } finally {
+    client.destroy()
+  }
+}

@@ -1,0 +1,55 @@
+import { generateKeyPair, randomBytes } from 'node:crypto'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { ConfigError } from '../config.ts'
+
+/** What a local hub keeps beside its rows: made at the first start, readable by this user only. */
+export interface Identity {
+  /** RSA private key, PEM (PKCS #8), of the local issuer. */
+  readonly privateKey: string
+  readonly secret: string
+}
+
+/**
+ * Takes a data directory for this process: two stores on one file would not be refused by the store itself. A lock that
+ * a killed hub left behind is taken over.
+ * @returns releases it
+ * @throws ConfigError where another hub runs on it
+ */
+export async function lockDataDir (dir: string): Promise<() => Promise<void>> {
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  const file = join(dir, 'hub.lock')
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await writeFile(file, String(process.pid), { flag: 'wx' })
+      return () => rm(file, { force: true })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || attempt === 3) throw error
+    }
+    const holder = Number(await readFile(file, 'utf8').catch(() => ''))
+    if (holder !== process.pid && isAlive(holder)) throw new ConfigError(`DATA_DIR ${dir} is in use by another hub (process ${holder}). Stop it, or set DATA_DIR to another directory. If process ${holder} is not a hub, delete ${file}.`)
+    await rm(file, { force: true })
+  }
+}
+
+/** The identity of the hub in `dir`, made on first use. Written aside and renamed: a kill in between leaves none or all of it. */
+export async function loadIdentity (dir: string): Promise<Identity> {
+  const file = join(dir, 'identity.json')
+  const kept = await readFile(file, 'utf8').catch(() => undefined)
+  if (kept !== undefined) return JSON.parse(kept) as Identity
+  const { privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 2048, privateKeyEncoding: { type: 'pkcs8', format: 'pem' }, publicKeyEncoding: { type: 'spki', format: 'pem' } })
+  const identity: Identity = { privateKey, secret: randomBytes(32).toString('base64url') }
+  await writeFile(`${file}.new`, JSON.stringify(identity), { mode: 0o600 })
+  await rename(`${file}.new`, file)
+  return identity
+}
+
+function isAlive (pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0) return false
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}

@@ -1,0 +1,51 @@
+import jwt from '@fastify/jwt'
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { TrustedIssuer } from '../../config.ts'
+import { Problem } from '../../errors.ts'
+import { createKeySource } from './key-source.ts'
+import { assertClaims, bearerToken, keyReference, unauthenticated, type Claims, type Decoded } from './token.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Served without a token. */
+    public?: boolean
+  }
+  interface FastifyRequest {
+    /** Who the verified token is about; null on public routes. */
+    identity: { readonly issuer: TrustedIssuer, readonly userId: string, readonly claims: Claims } | null
+  }
+  interface FastifyInstance {
+    /** True when the keys of every trusted issuer are at hand. */
+    keysReady (): Promise<boolean>
+  }
+}
+
+/** Wall 1: a request without a good token of a trusted issuer goes no further. Every bad token is a 401, never a 500. */
+export default fp<{ issuers: readonly TrustedIssuer[] }>(async (app, { issuers }) => {
+  const registry = new Map(issuers.map((entry) => [entry.issuer, entry]))
+  const keys = new Map(issuers.map(({ issuer, jwksUri }) => [issuer, createKeySource(jwksUri)]))
+
+  await app.register(jwt, {
+    decode: { complete: true },
+    // The key is looked up in the registry entry that the issuer names; a token can't point anywhere else.
+    secret: async (_request: FastifyRequest, decoded: Decoded) => {
+      const { issuer, alg, kid } = keyReference(decoded, registry)
+      return keys.get(issuer.issuer)!.keyFor({ alg, kid })
+    },
+    verify: { algorithms: ['RS256'], allowedIss: [...registry.keys()], requiredClaims: ['iss', 'exp', 'sub', 'token_use'], extractToken: (request: FastifyRequest) => bearerToken(request.raw) }
+  } as never)
+
+  app.decorateRequest('identity', null)
+  app.decorate('keysReady', async () => (await Promise.all([...keys.values()].map((source) => source.ready()))).every(Boolean))
+
+  app.addHook('onRequest', async (request) => {
+    if (request.is404 || request.routeOptions.config.public === true) return
+    const claims = await request.jwtVerify<Claims>().catch((error: unknown) => {
+      if (error instanceof Problem && error.errorType !== 'UNAUTHENTICATED') throw error
+      throw error instanceof Problem && error.extras.headers !== undefined ? error : unauthenticated(error instanceof Problem ? error.message : 'The token is not valid.')
+    })
+    const issuer = registry.get(claims.iss as string)!
+    request.identity = Object.freeze({ issuer, userId: assertClaims(claims, issuer), claims })
+  })
+}, { name: 'auth', dependencies: ['problems'] })

@@ -1,0 +1,60 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import fp from 'fastify-plugin'
+
+/** The tenant's own scope, of the resource server in template.yaml. */
+export const TENANT_SCOPE = 'sync-hub/tenant'
+
+/** /openapi.json (OpenAPI 3.1), made from the routes' own schemas, and /docs to read and try it. */
+export default fp<{ oauthDomain: string, version: string }>(async (app, { oauthDomain, version }) => {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Sync Hub',
+        version,
+        description: 'Settings and bookmarks of an app\'s users, in step on every device; every tenant walled off from every other. Errors are application/problem+json (RFC 9457).',
+        license: { name: 'MIT', identifier: 'MIT' }
+      },
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+          cognito: {
+            type: 'oauth2',
+            description: 'Cognito user pool: authorization code with PKCE',
+            flows: {
+              authorizationCode: {
+                authorizationUrl: `${oauthDomain}/oauth2/authorize`,
+                tokenUrl: `${oauthDomain}/oauth2/token`,
+                scopes: { openid: 'Who you are', email: 'Your e-mail address', profile: 'Your profile', [TENANT_SCOPE]: 'What is yours in your tenant' }
+              }
+            }
+          }
+        }
+      },
+      security: [{ bearer: [] }, { cognito: ['openid', TENANT_SCOPE] }],
+      tags: [{ name: 'bookmarks' }, { name: 'settings' }, { name: 'public', description: 'Without a token' }, { name: 'hub' }]
+    },
+    hideUntagged: true
+  })
+  await app.register(async (docs) => {
+    docs.addHook('onRoute', (route) => { route.config = { ...route.config, public: true } })
+    await docs.register(swaggerUi, {
+      routePrefix: '/docs',
+      staticCSP: `default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; connect-src 'self' ${oauthDomain}; object-src 'none'; base-uri 'self'; frame-ancestors 'none'`,
+      initOAuth: { usePkceWithAuthorizationCodeGrant: true },
+      ...await bundledFiles()
+    })
+  })
+}, { name: 'openapi' })
+
+/** A bundle has no node_modules: `npm run build` puts the page's files into a folder beside it. */
+async function bundledFiles (): Promise<object> {
+  const folder = fileURLToPath(new URL('./docs/', import.meta.url))
+  if (!existsSync(folder)) return {}
+  return { baseDir: folder, logo: { type: 'image/svg+xml', content: await readFile(join(folder, 'logo.svg')) } }
+}

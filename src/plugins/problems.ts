@@ -1,0 +1,95 @@
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { ConnectionError, FastifyError, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
+import fp from 'fastify-plugin'
+import { Problem, type Fault } from '../errors.ts'
+
+/** The one place where a failure becomes an answer: problem+json (RFC 9457). A 5xx body is constant; its cause is logged. */
+export default fp(async (app) => {
+  app.setErrorHandler((error: unknown, request, reply) => send(request, reply, toProblem(error), error))
+  app.setNotFoundHandler((request, reply) => send(request, reply, new Problem('NOT_FOUND', 'There is no such route; /openapi.json lists them all.')))
+}, { name: 'problems' })
+
+/** Sends a problem and logs it: at `error` from 500 on (with its cause), at `warn` for a denial by the store. */
+export function send (request: FastifyRequest, reply: FastifyReply, problem: Problem, cause: unknown = problem): FastifyReply {
+  const { errorType, status, title, extras: { retryAfter, headers, ...extras } } = problem
+  if (status >= 500) request.log.error({ errorType, err: describe(cause), cause: describe((cause as Error).cause) }, problem.message)
+  else if (isDenial(cause)) request.log.error({ errorType, err: describe(cause) }, 'the store denied what the hub allowed')
+  if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
+  for (const [name, value] of Object.entries(headers ?? {})) reply.header(name, value)
+  return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send({
+    type: `urn:sync-hub:problem:${errorType.toLowerCase().replaceAll('_', '-')}`,
+    title,
+    status,
+    ...status < 500 || status === 507 ? { detail: problem.message } : {},
+    instance: request.id,
+    errorType,
+    ...status < 500 || status === 507 ? extras : {}
+  })
+}
+
+/** Whatever was thrown, as a problem: ours as it is, Fastify's and the store's by their codes, all else a 500. */
+export function toProblem (error: unknown): Problem {
+  if (error instanceof Problem) return error
+  const { validation, validationContext, code = '', statusCode = 500 } = error as FastifyError & { validation?: FastifySchemaValidationError[], validationContext?: string }
+  if (validation !== undefined) return invalid(validation, validationContext ?? 'body')
+  const fromStore = STORE_FAILURES[storeFailure(error)]
+  if (fromStore !== undefined) return fromStore()
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new Problem('BODY_TOO_LARGE', 'The body is larger than bodyBytes of /v1/limits.')
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new Problem('UNSUPPORTED_MEDIA_TYPE', 'Send application/json (a PATCH may also be application/merge-patch+json).')
+  if (statusCode >= 400 && statusCode < 500) return new Problem('MALFORMED_REQUEST', `${STATUS_CODES[statusCode] ?? 'Bad Request'}: the request could not be read.`)
+  return new Problem('INTERNAL', 'Unexpected failure', {}, { cause: error })
+}
+
+function invalid (validation: FastifySchemaValidationError[], context: string): Problem {
+  const errors = validation.map((fault): Fault => {
+    const { additionalProperty, missingProperty, limit } = fault.params
+    const property = [additionalProperty, missingProperty].find((name) => typeof name === 'string')
+    const path = `${fault.instancePath}${property === undefined ? '' : `/${property.replaceAll('~', '~0').replaceAll('/', '~1')}`}`
+    const detail = additionalProperty !== undefined ? 'is not known here' : missingProperty !== undefined ? 'is missing' : fault.message ?? 'is not valid'
+    return { pointer: context === 'body' ? path : `${context}${path}`, detail: typeof limit === 'number' && !detail.includes(`${limit}`) ? `${detail} (limit ${limit})` : detail }
+  })
+  const [first] = errors
+  return new Problem('VALIDATION_FAILED', `${first!.pointer || 'The body'} ${first!.detail}.`, { errors })
+}
+
+/** The names that AWS gives failures. ElectroDB wraps them, with the real name in the cause. */
+function storeFailure (error: unknown): string {
+  const { name, cause } = error as { name?: string, cause?: { name?: string } }
+  return name !== undefined && name in STORE_FAILURES ? name : cause?.name ?? ''
+}
+
+const unavailable = () => new Problem('STORE_UNAVAILABLE', 'The store did not answer in time.', { retryAfter: 1 })
+const isDenial = (error: unknown) => storeFailure(error) === 'AccessDeniedException'
+const STORE_FAILURES: Record<string, () => Problem> = {
+  AccessDeniedException: () => new Problem('UNAUTHORIZED_ACCESS', 'This is not yours to read or write.'),
+  ProvisionedThroughputExceededException: unavailable,
+  RequestLimitExceeded: unavailable,
+  ThrottlingException: unavailable,
+  TimeoutError: unavailable,
+  InternalServerError: unavailable,
+  ECONNREFUSED: unavailable,
+  AggregateError: unavailable
+}
+
+/**
+ * What of a failure goes into the log: names and stack, not messages of the store, which may hold a user's rows.
+ */
+function describe (error: unknown): object | undefined {
+  if (!(error instanceof Error)) return undefined
+  const { name, stack = '' } = error
+  const fromStore = '$metadata' in error || (error as { isElectroError?: boolean }).isElectroError === true
+  return { name, ...fromStore ? {} : { message: error.message }, at: stack.split('\n').map((line) => line.trim()).filter((line) => line.startsWith('at ')).slice(0, 5) }
+}
+
+/**
+ * Answers what never became a request (a broken request line, headers beyond the limit), without Fastify: there is no
+ * reply to use. A connection that is already gone gets nothing.
+ */
+export function clientError (error: ConnectionError, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
+  const title = STATUS_CODES[status]!
+  const body = JSON.stringify({ type: 'urn:sync-hub:problem:malformed-request', title, status, errorType: 'MALFORMED_REQUEST' })
+  socket.end(`HTTP/1.1 ${status} ${title}\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`)
+}

@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { Problem } from '../errors.ts'
+import type { Shared } from '../services/context.ts'
+import { createServices, type Services } from '../services/index.ts'
+import { publicSettings, type PublicSettings } from '../services/public-settings.ts'
+import type { Stores } from '../store/store.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** True when the store answers. */
+    storeReady (): Promise<boolean>
+  }
+  interface FastifyRequest {
+    /** The tenant world of this request: bound to its scope by construction. Reading it on a public route throws. */
+    services: Services
+    /** What anyone may read. */
+    publicSettings: PublicSettings
+  }
+}
+
+const WRITES = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
+
+/** Opens the tenant's store once everything else has passed, so that a bad request costs no STS call. */
+export default fp<{ stores: Stores, shared: Shared }>(async (app, { stores, shared }) => {
+  app.decorateRequest('services', null as unknown as Services)
+  app.decorateRequest('publicSettings', null as unknown as PublicSettings)
+  app.addHook('preHandler', async (request) => {
+    if (request.scope !== null) request.services = createServices(shared, request.scope, await stores.of(request.scope.tenantId), idempotencyOf(request))
+    else if (request.url.startsWith('/v1/public/')) request.publicSettings = publicSettings(await stores.anonymous(), shared.sealer)
+  })
+  app.decorate('storeReady', () => stores.anonymous().then((store) => publicSettings(store, shared.sealer).ping()).then(() => true, () => false))
+  app.addHook('onClose', async () => stores.close())
+}, { name: 'services', dependencies: ['tenant'] })
+
+/**
+ * The Idempotency-Key of a write with the hash of what it stands for.
+ * @throws Problem VALIDATION_FAILED
+ */
+function idempotencyOf (request: FastifyRequest): { key: string, requestHash: string } | undefined {
+  const key = request.headers['idempotency-key']
+  if (key === undefined || !WRITES.has(request.method)) return undefined
+  if (typeof key !== 'string' || !IDEMPOTENCY_KEY.test(key)) {
+    const detail = 'is 1 to 255 visible ASCII characters'
+    throw new Problem('VALIDATION_FAILED', `Idempotency-Key ${detail}.`, { errors: [{ pointer: 'headers/idempotency-key', detail }] })
+  }
+  const { 'if-match': ifMatch = null, 'if-none-match': ifNoneMatch = null } = request.headers
+  const requestHash = createHash('sha256').update(JSON.stringify([request.method, request.url, ifMatch, ifNoneMatch, request.body ?? null])).digest('base64url')
+  return { key, requestHash }
+}

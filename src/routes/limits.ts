@@ -1,0 +1,20 @@
+import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
+import { BOOKMARK_LIMITS } from '../../entities/bookmark.ts'
+import type { Limits } from '../config.ts'
+import { noQuery } from './schemas.ts'
+
+const Published = Type.Record(Type.String(), Type.Integer())
+
+/** Every limit, by the name that errors call it. Lengths in characters, sizes in bytes, requests per minute (0: no limit). */
+export function publishedLimits (limits: Limits): Record<string, number> {
+  const { url, title, description, tags, tag } = BOOKMARK_LIMITS
+  return { ...limits, urlLength: url, titleLength: title, descriptionLength: description, tags, tagLength: tag }
+}
+
+export default async function limitsRoute (app: FastifyInstance, { limits }: { limits: Limits }): Promise<void> {
+  app.get('/v1/limits', {
+    config: { public: true },
+    schema: { tags: ['hub'], security: [], summary: 'Every limit of this hub', querystring: noQuery, response: { 200: Published } }
+  }, async () => publishedLimits(limits))
+}

@@ -1,0 +1,43 @@
+import { Type, type TObject, type TSchema } from 'typebox'
+
+/** problem+json, RFC 9457. Only described here: problems are serialised by plugins/problems.ts. */
+export const ProblemBody = Type.Object({
+  type: Type.String(),
+  title: Type.String(),
+  status: Type.Integer(),
+  detail: Type.Optional(Type.String()),
+  instance: Type.String({ description: 'The request id, as in X-Request-Id and the log' }),
+  errorType: Type.String({ description: 'UPPER_SNAKE, stable' }),
+  errors: Type.Optional(Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }))),
+  current: Type.Optional(Type.Unknown({ description: 'With 412: the record as it is now' })),
+  deleted: Type.Optional(Type.Boolean({ description: 'With 412: the record was deleted' }))
+})
+
+export const problems = {
+  '4xx': { description: 'A problem that the client can mend', content: { 'application/problem+json': { schema: ProblemBody } } },
+  '5xx': { description: 'A problem of the hub; the cause is in its log', content: { 'application/problem+json': { schema: ProblemBody } } }
+}
+
+/** A page of a list. */
+export const pageOf = (item: TSchema) => Type.Object({
+  items: Type.Array(item),
+  cursor: Type.Optional(Type.String({ description: 'Present when there may be more: pass it on unchanged' }))
+})
+
+/** Query parameters of every list, and those of one. Unknown ones are refused. */
+export const pageQuery = (properties: Record<string, TSchema>, most: number): TObject => Type.Object({
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: most, default: Math.min(50, most) })),
+  cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 2048 })),
+  ...properties
+}, { additionalProperties: false })
+
+export const conditionalRead = Type.Object({ 'if-none-match': Type.Optional(Type.String({ description: 'An ETag: 304 where the record is still that' })) })
+export const conditionalWrite = Type.Object({
+  'if-match': Type.Optional(Type.String({ description: 'The ETag that the record must have' })),
+  'if-none-match': Type.Optional(Type.String({ description: '* : the record must not exist' })),
+  'idempotency-key': Type.Optional(Type.String({ description: 'Repeat the request with the same key, and it happens once' }))
+})
+export const idempotentWrite = Type.Object({ 'idempotency-key': Type.Optional(Type.String({ description: 'Repeat the request with the same key, and it happens once' })) })
+
+/** Query parameters where a route has none. */
+export const noQuery = Type.Object({}, { additionalProperties: false })

@@ -1,0 +1,16 @@
+import type { FastifyInstance } from 'fastify'
+import { DottedId } from '../../entities/fields.ts'
+import { setting } from '../../entities/setting.ts'
+import type { Limits } from '../config.ts'
+import { recordRoutes } from './records.ts'
+
+export default async function settings (app: FastifyInstance, { limits }: { limits: Limits }): Promise<void> {
+  recordRoutes(app, {
+    path: '/v1/settings',
+    definition: setting,
+    id: DottedId,
+    pageItems: limits.pageItems,
+    service: ({ services }) => services.settings,
+    add: false
+  })
+}

@@ -1,0 +1,25 @@
+import type { SpaceKey } from '../../entities/fields.ts'
+import type { Config } from '../config.ts'
+import type { Store } from '../store/store.ts'
+import type { Sealer } from './cursor.ts'
+import type { Writer } from './space/writer.ts'
+
+/** What every service of the process shares. Holds no tenant's data but the writer's memory, which is keyed by space. */
+export interface Shared {
+  readonly config: Pick<Config, 'limits' | 'secret'>
+  readonly writer: Writer
+  readonly sealer: Sealer
+  readonly now: () => number
+  /** Idempotency keys whose first request is still running in this process. */
+  readonly running: Set<string>
+}
+
+/** One request's view: one tenant's store, one space. */
+export interface Context extends Shared {
+  readonly store: Store
+  readonly space: SpaceKey
+  /** Who asks; what cursors are bound to. */
+  readonly userId: string
+  readonly sessionId: string | undefined
+  readonly idempotency: { readonly key: string, readonly requestHash: string } | undefined
+}

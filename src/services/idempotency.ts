@@ -1,0 +1,26 @@
+import { Problem } from '../errors.ts'
+import type { Context } from './context.ts'
+import type { Outcome } from './space/change.ts'
+import { readIdempotency } from './space/rows.ts'
+import { idempotencyMismatch } from './space/writer.ts'
+
+/**
+ * Runs a write once per Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): a repeated request gets the first
+ * outcome, from which the route makes the same bytes. The row is written in the transaction of the effect, so there is
+ * never one without the other. A request that had no effect (412, 507 ...) is not kept and may be repeated.
+ * @throws Problem IDEMPOTENCY_MISMATCH for another request with the key, IDEMPOTENCY_IN_PROGRESS while the first runs here
+ */
+export async function once ({ store, space, idempotency, running, now }: Context, work: () => Promise<Outcome>): Promise<Outcome> {
+  if (idempotency === undefined) return work()
+  const name = `${space.tenantId}#${space.spaceKind}#${space.spaceId}#${idempotency.key}`
+  if (running.has(name)) throw new Problem('IDEMPOTENCY_IN_PROGRESS', 'Wait for the first request, then repeat this one to get its answer.', { retryAfter: 1 })
+  running.add(name)
+  try {
+    const earlier = await readIdempotency(store, space, idempotency.key, now())
+    if (earlier === undefined) return await work()
+    if (earlier.requestHash !== idempotency.requestHash) throw idempotencyMismatch()
+    return earlier.outcome
+  } finally {
+    running.delete(name)
+  }
+}

@@ -1,0 +1,62 @@
+import type { Definition } from '../../entities/definition.ts'
+import type { Context } from './context.ts'
+import type { Row } from './space/change.ts'
+import { own } from './space/rows.ts'
+
+/** A page is cut short, with a cursor to go on, after this many rows were looked at: a filter that matches little must not cost without limit. */
+const MAX_LOOKED_AT = 1000
+
+export interface ListQuery<T> {
+  /** Records a page, 1 to 100. */
+  readonly limit: number
+  readonly cursor?: string | undefined
+  /** By creation time, newest first (eventually consistent), instead of by id (strongly consistent). */
+  readonly newestFirst?: boolean
+  /** Names the filter: a cursor goes on with the filter it was made for, and with no other. */
+  readonly filterName?: string
+  readonly matches?: (record: T) => boolean
+}
+
+export interface Page<T> { readonly items: T[], readonly cursor?: string }
+
+/** The facets of a row's place in a list; its keys are built from them and the scope, so no cursor can lead elsewhere. */
+type Position = { readonly id: string, readonly createdAt: string }
+
+/** The two access patterns that every record has (entities/fields.ts), which the type of "any entity" cannot know. */
+interface Listable {
+  query: Record<'byId' | 'byTime', (space: object) => { go (options: object): Promise<{ data: Row[], cursor: string | null }> }>
+  conversions: { byAccessPattern: Record<'byId' | 'byTime', { fromComposite: { toCursor (facets: object): string } }> }
+}
+
+/**
+ * One page of the records of one kind in a space. One Query in one partition, and a batch read more for `newestFirst`.
+ * @throws Problem INVALID_CURSOR
+ */
+export async function list (context: Context, definition: Definition, { limit, cursor, newestFirst = false, filterName = '', matches = () => true }: ListQuery<unknown>): Promise<Page<unknown>> {
+  const { store, space, sealer, userId } = context
+  const { resource } = definition
+  const entity = definition.entity as unknown as Listable
+  const pattern = newestFirst ? 'byTime' : 'byId'
+  const binding = JSON.stringify([space, userId, resource, newestFirst, filterName])
+  const options = newestFirst ? { hydrate: true, order: 'desc' } : { consistent: true }
+  const place = ({ id, createdAt }: Position) => entity.conversions.byAccessPattern[pattern].fromComposite.toCursor({ ...space, id, createdAt })
+
+  let from = cursor === undefined ? null : place(sealer.open(binding, cursor) as Position)
+  const items: unknown[] = []
+  let last: Row | undefined
+  for (let lookedAt = 0; lookedAt < MAX_LOOKED_AT || last === undefined;) {
+    // One more than is wanted: whether there is a next page is then known without a further read.
+    const wanted = limit + 1 - items.length
+    const { data, cursor: next } = await entity.query[pattern](space).go({ ...store, ...options, cursor: from, pages: 1, limit: wanted })
+    for (const row of data) {
+      if (items.length === limit) return { items, cursor: sealer.seal(binding, { id: last!.id, createdAt: last!.createdAt }) }
+      last = own(space, row)
+      const record = row.deletedAt === undefined ? definition.present(row) : undefined
+      if (record !== undefined && matches(record)) items.push(record)
+    }
+    if (next === null) return { items }
+    lookedAt += wanted
+    from = next
+  }
+  return { items, cursor: sealer.seal(binding, { id: last.id, createdAt: last.createdAt }) }
+}

@@ -1,0 +1,82 @@
+import type { Definition, Stamps } from '../../../entities/definition.ts'
+import type { SpaceKey } from '../../../entities/fields.ts'
+import type { Store } from '../../store/store.ts'
+
+/** A stored record of any kind: what the hub stamps on it, and its content. */
+export type Row = Stamps & Record<string, unknown>
+
+/** What the write path needs to know of a record before it writes: never more, so that it can be remembered cheaply. */
+export interface Known {
+  readonly rev: number
+  readonly createdAt: string
+  readonly deleted: boolean
+  /** What it counts towards the space's bytes: 0 for a tombstone. */
+  readonly bytes: number
+}
+
+/** One record to be written. */
+export interface Change {
+  readonly definition: Definition
+  readonly id: string
+  readonly act: 'put' | 'delete'
+  /** Every attribute that the hub does not set itself. */
+  readonly content: Readonly<Record<string, unknown>>
+  /** The state that `content` was made from and holds only for (PATCH, DELETE). */
+  readonly basedOn?: Known
+  readonly precondition?: Precondition
+}
+
+/** If-Match and If-None-Match of a write. */
+export interface Precondition {
+  /** The revisions that are accepted, or any that exists. */
+  readonly ifMatch?: readonly number[] | '*'
+  /** The record must not exist. */
+  readonly ifNoneMatch?: true
+}
+
+/** One change-set: all its changes or none. */
+export interface Write {
+  readonly store: Store
+  readonly space: SpaceKey
+  readonly changes: readonly Change[]
+  readonly sessionId: string | undefined
+  readonly idempotency?: { readonly key: string, readonly requestHash: string } | undefined
+}
+
+/** What a committed write did. It survives JSON, because an idempotency row keeps it. */
+export interface Outcome {
+  /** The number of the change-set. */
+  readonly n: number
+  readonly at: string
+  readonly results: readonly { readonly row: Row, readonly created: boolean }[]
+}
+
+/** The state of a space, as HEAD has it. */
+export interface SpaceHead {
+  readonly n: number
+  readonly at: string
+  readonly epoch: number
+  readonly floor: number
+  readonly bytes: number
+  readonly count: number
+}
+
+/** The precondition does not hold; the caller adds the current record and answers 412. */
+export class PreconditionFailed extends Error {
+  override readonly name = 'PreconditionFailed'
+}
+
+/** The record moved on between the read that the content was made from and the write: read again and redo. */
+export class Superseded extends Error {
+  override readonly name = 'Superseded'
+}
+
+/** How much a record counts towards the space's bytes: its wire form as UTF-8 JSON. */
+export function bytesOf (definition: Definition, row: Row): number {
+  return row.deletedAt === undefined ? Buffer.byteLength(JSON.stringify(definition.present(row))) : 0
+}
+
+/** What the write path remembers of a row. */
+export function knownOf (definition: Definition, row: Row): Known {
+  return { rev: row.rev, createdAt: row.createdAt, deleted: row.deletedAt !== undefined, bytes: bytesOf(definition, row) }
+}

@@ -1,0 +1,80 @@
+import type { Limits } from '../../config.ts'
+import { Problem } from '../../errors.ts'
+import { bytesOf, PreconditionFailed, Superseded, type Change, type Known, type Outcome, type Row, type SpaceHead, type Write } from './change.ts'
+import { putDirectory, putHead, putIdempotency, putLog, putRow } from './rows.ts'
+
+/** Kept this long, from the moment of the effect. */
+const IDEMPOTENCY_SECONDS = 24 * 3600
+const DAY_SECONDS = 24 * 3600
+
+export interface Rules { readonly limits: Pick<Limits, 'spaceRecords' | 'spaceBytes'>, readonly retentionDays: number }
+
+/** What one write becomes at one place in the log. */
+export interface Planned { readonly head: SpaceHead, readonly puts: object[], readonly outcome: Outcome }
+
+/** The state of a space that nobody has written to. The epoch is its birth, so that a space made anew has a higher one. */
+export function emptyHead (now: number): SpaceHead {
+  return { n: 0, at: new Date(now).toISOString(), epoch: now, floor: 0, bytes: 0, count: 0 }
+}
+
+/**
+ * Decides what a write becomes when it is next in line after `head`. Pure: the same input gives the same plan.
+ * @param known what is known of each change's record: undefined where it does not exist
+ * @throws PreconditionFailed, Superseded, or Problem QUOTA_EXCEEDED; nothing of the write may then happen
+ */
+export function plan (write: Write, head: SpaceHead, known: readonly (Known | undefined)[], now: number, rules: Rules): Planned {
+  const n = head.n + 1
+  // Never earlier than the change before it: clocks of several processes disagree, the log's order does not.
+  const at = new Date(Math.max(now, Date.parse(head.at))).toISOString()
+  const expiresAt = Math.floor(Date.parse(at) / 1000) + rules.retentionDays * DAY_SECONDS
+  const next = { ...head, n, at }
+  const results = write.changes.map((change, index) => {
+    const before = known[index]
+    check(change, before)
+    const row = stamp(write, change, before, n, at, expiresAt)
+    next.bytes += bytesOf(change.definition, row) - (before?.bytes ?? 0)
+    next.count += (change.act === 'put' ? 1 : 0) - (isLive(before) ? 1 : 0)
+    return { row, created: change.act === 'put' && !isLive(before) }
+  })
+  assertQuota(head, next, rules.limits)
+  const outcome: Outcome = { n, at, results }
+  const puts = [
+    putLog(write.space, { n, at, sessionId: write.sessionId, expiresAt, ops: write.changes.map(({ definition, id, act }) => ({ type: definition.resource, id, act })) }),
+    ...results.map(({ row }, index) => putRow(write.changes[index]!.definition.entity, row, known[index]?.rev))
+  ]
+  if (write.idempotency !== undefined) {
+    puts.push(putIdempotency(write.space, { ...write.idempotency, outcome: JSON.stringify(outcome), expiresAt: Math.floor(now / 1000) + IDEMPOTENCY_SECONDS }, now))
+  }
+  return { head: next, puts, outcome }
+}
+
+/** The puts that open a transaction: HEAD to its last state, and the directory row where the space is new. */
+export function opening (write: Write, before: SpaceHead | undefined, after: SpaceHead): object[] {
+  const head = putHead(write.space, before, after)
+  return before === undefined ? [head, putDirectory(write.space, after.at)] : [head]
+}
+
+const isLive = (known: Known | undefined): known is Known => known !== undefined && !known.deleted
+
+function check ({ precondition, basedOn }: Change, before: Known | undefined): void {
+  const live = isLive(before) ? before : undefined
+  if (precondition?.ifNoneMatch === true && live !== undefined) throw new PreconditionFailed()
+  const { ifMatch } = precondition ?? {}
+  if (ifMatch !== undefined && (live === undefined || (ifMatch !== '*' && !ifMatch.includes(live.rev)))) throw new PreconditionFailed()
+  if (basedOn !== undefined && live?.rev !== basedOn.rev) throw new Superseded()
+}
+
+function stamp (write: Write, { id, act, content }: Change, before: Known | undefined, n: number, at: string, expiresAt: number): Row {
+  const row: Row = { ...write.space, id, ...content, rev: n, createdAt: isLive(before) ? before.createdAt : at, updatedAt: at }
+  return act === 'put' ? row : { ...row, deletedAt: at, purgeAt: expiresAt }
+}
+
+function assertQuota (before: SpaceHead, after: SpaceHead, { spaceRecords, spaceBytes }: Rules['limits']): void {
+  // What shrinks a space is always allowed, also in one that is over a limit that was lowered since.
+  if (after.count > spaceRecords && after.count > before.count) {
+    throw new Problem('QUOTA_EXCEEDED', `The space would hold ${after.count} records; it may hold ${spaceRecords}. Delete some first.`, { limit: { name: 'spaceRecords', value: spaceRecords, sent: after.count } })
+  }
+  if (after.bytes > spaceBytes && after.bytes > before.bytes) {
+    throw new Problem('QUOTA_EXCEEDED', `The space would hold ${after.bytes} bytes; it may hold ${spaceBytes}. Delete some records first.`, { limit: { name: 'spaceBytes', value: spaceBytes, sent: after.bytes } })
+  }
+}

@@ -1,0 +1,103 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { AnyEntity, Definition } from '../../../entities/definition.ts'
+import type { SpaceKey } from '../../../entities/fields.ts'
+import { DirectoryEntry, Head, IdempotencyRow, LogEntry } from '../../../entities/space.ts'
+import { Problem } from '../../errors.ts'
+import type { Store } from '../../store/store.ts'
+import type { Outcome, Row, SpaceHead } from './change.ts'
+
+/** Strong reads of a space's rows, and the puts that a transaction is made of. The only place that knows both entities and store. */
+
+/** HEAD of a space, or undefined where nothing was ever written. 1 RCU. */
+export async function readHead (store: Store, space: SpaceKey): Promise<SpaceHead | undefined> {
+  const { data } = await Head.get(space).go({ ...store, consistent: true })
+  return data ?? undefined
+}
+
+/** One record or its tombstone. 1 RCU per 4 KB. */
+export async function readRow (store: Store, definition: Definition, space: SpaceKey, id: string): Promise<Row | undefined> {
+  const { data } = await definition.entity.get({ ...space, id }).go({ ...store, consistent: true })
+  return data === null ? undefined : own(space, data as Row)
+}
+
+/**
+ * Holds a row against the space it was asked of. Keys and policy make a foreign row impossible; this is the wall
+ * behind them, for the day that one of them has a bug.
+ * @throws Error (a constant 500) where the row belongs to another tenant or space
+ */
+export function own (space: SpaceKey, row: Row): Row {
+  if (row.tenantId !== space.tenantId || row.spaceKind !== space.spaceKind || row.spaceId !== space.spaceId) throw new Error('the store answered with a row of another space')
+  return row
+}
+
+/**
+ * Many records or tombstones of one kind, in no order; what does not exist is left out. ElectroDB resolves with
+ * unprocessed keys instead of throwing: they are asked for again, with a pause that grows.
+ * @throws Problem STORE_UNAVAILABLE where the store keeps putting keys off
+ */
+export async function readRows (store: Store, definition: Definition, space: SpaceKey, ids: readonly string[]): Promise<Row[]> {
+  if (ids.length === 1) return [await readRow(store, definition, space, ids[0]!)].filter((row) => row !== undefined)
+  const rows: Row[] = []
+  let keys: SpaceKey[] = ids.map((id) => ({ ...space, id }))
+  for (let wait = 10; keys.length > 0; wait *= 2) {
+    if (wait > 1000) throw new Problem('STORE_UNAVAILABLE', 'The store did not process a batch of reads.', { retryAfter: 1 })
+    const batch = definition.entity.get(keys) as unknown as { go (options: object): Promise<{ data: Row[], unprocessed: SpaceKey[] }> }
+    const { data, unprocessed } = await batch.go({ ...store, consistent: true })
+    rows.push(...data.map((row) => own(space, row)))
+    keys = unprocessed
+    if (keys.length > 0) await pause(wait)
+  }
+  return rows
+}
+
+/** The outcome of an earlier request with this Idempotency-Key; undefined where there is none, or it has expired. 1 RCU. */
+export async function readIdempotency (store: Store, space: SpaceKey, key: string, now: number): Promise<{ requestHash: string, outcome: Outcome } | undefined> {
+  const { data } = await IdempotencyRow.get({ ...space, key }).go({ ...store, consistent: true })
+  if (data === null || data.expiresAt <= now / 1000) return undefined
+  return { requestHash: data.requestHash, outcome: JSON.parse(data.outcome) as Outcome }
+}
+
+/** HEAD from one state to the next; refused where another writer was first. */
+export function putHead (space: SpaceKey, before: SpaceHead | undefined, after: SpaceHead): object {
+  if (before === undefined) return Head.create({ ...space, ...after }).params({ table: '-' })
+  return Head.put({ ...space, ...after }).where(({ n, epoch }, { eq }) => `${eq(n, before.n)} AND ${eq(epoch, before.epoch)}`).params({ table: '-' })
+}
+
+/** The directory row of a space, in the transaction of its first change. */
+export function putDirectory (space: SpaceKey, createdAt: string): object {
+  return DirectoryEntry.put({ ...space, createdAt }).params({ table: '-' })
+}
+
+/** The log entry of one change-set. */
+export function putLog (space: SpaceKey, entry: { n: number, at: string, sessionId: string | undefined, ops: { type: string, id: string, act: 'put' | 'delete' }[], expiresAt: number }): object {
+  return LogEntry.create({ ...space, ...entry }).params({ table: '-' })
+}
+
+/** The record itself, on condition that it is still absent or still at the revision that was known. */
+export function putRow (entity: AnyEntity, row: Row, knownRev: number | undefined): object {
+  if (knownRev === undefined) return entity.create(row).params({ table: '-' })
+  return entity.put(row).where(({ rev }, { eq }) => eq(rev, knownRev)).params({ table: '-' })
+}
+
+/** The outcome under its Idempotency-Key; refused where an unexpired one exists. */
+export function putIdempotency (space: SpaceKey, row: { key: string, requestHash: string, outcome: string, expiresAt: number }, now: number): object {
+  return IdempotencyRow.put({ ...space, ...row })
+    .where((attribute, { notExists, lte }) => `${notExists(attribute.requestHash)} OR ${lte(attribute.expiresAt, Math.floor(now / 1000))}`)
+    .params({ table: '-' })
+}
+
+/** A row as the store gives it in the refusal of a transaction. */
+export function parseRow (entity: AnyEntity, space: SpaceKey, item: Record<string, unknown>): Row {
+  return own(space, entity.parse({ Item: item }).data as Row)
+}
+
+/** HEAD as the store gives it in the refusal of a transaction. */
+export function parseHead (item: Record<string, unknown>): SpaceHead | undefined {
+  return Head.parse({ Item: item }).data ?? undefined
+}
+
+/** The stored outcome of an idempotency row, as the store gives it in the refusal of a transaction. */
+export function parseIdempotency (item: Record<string, unknown>): { requestHash: string, outcome: Outcome } | undefined {
+  const { data } = IdempotencyRow.parse({ Item: item })
+  return data === null ? undefined : { requestHash: data.requestHash, outcome: JSON.parse(data.outcome) as Outcome }
+}

@@ -1,0 +1,230 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { LRUCache } from 'lru-cache'
+import type { SpaceKey } from '../../../entities/fields.ts'
+import { Problem } from '../../errors.ts'
+import { transact, type Refusal } from '../../store/transact.ts'
+import { knownOf, type Change, type Known, type Outcome, type SpaceHead, type Write } from './change.ts'
+import { emptyHead, opening, plan, type Planned, type Rules } from './plan.ts'
+import { parseHead, parseIdempotency, parseRow, readHead, readRows } from './rows.ts'
+
+/** DynamoDB takes 100 actions and 4 MB a transaction; two actions open it, and a margin covers keys and encoding. */
+const MAX_ACTIONS = 98
+const MAX_BYTES = 3_000_000
+const MAX_TRIES = 8
+/** Spaces, and records of one space, that a process remembers. What it forgets costs a read, never correctness. */
+const MAX_SPACES = 2000
+const MAX_KNOWN = 500
+
+interface Pending {
+  readonly write: Write
+  readonly resolve: (outcome: Outcome) => void
+  readonly reject: (reason: unknown) => void
+  tries: number
+  /** What was remembered did not allow this write: only a fresh read may refuse it. */
+  verify: boolean
+}
+
+interface SpaceState {
+  /** 'unread' until HEAD was seen; undefined where the space does not exist. */
+  head: SpaceHead | undefined | 'unread'
+  readonly known: Map<string, Known | undefined>
+  queue: Pending[]
+  draining: boolean
+}
+
+export interface Writer {
+  /**
+   * Commits a write as the next change-set of its space.
+   * @throws PreconditionFailed, Superseded, or Problem QUOTA_EXCEEDED, CONTENTION, IDEMPOTENCY_MISMATCH: nothing happened
+   * @throws a failure of the store: it may have happened
+   */
+  commit (write: Write): Promise<Outcome>
+}
+
+/**
+ * The write path of every space, with group commit: one transaction of a space is in flight at a time in this process,
+ * and the writes that wait ride the next one together, each as a change-set of its own. Between processes HEAD's
+ * condition decides who was first. What is remembered of a space only spares reads: every transaction states what it
+ * was built on, so a memory that is out of date makes it fail, and is then corrected from the refusal itself.
+ */
+export function createWriter (rules: Rules, now: () => number = Date.now): Writer {
+  const spaces = new LRUCache<string, SpaceState>({ max: MAX_SPACES })
+
+  function stateOf ({ tenantId, spaceKind, spaceId }: SpaceKey): SpaceState {
+    const key = `${tenantId}#${spaceKind}#${spaceId}`
+    let state = spaces.get(key)
+    if (state === undefined) spaces.set(key, state = { head: 'unread', known: new Map(), queue: [], draining: false })
+    return state
+  }
+
+  async function drain (state: SpaceState): Promise<void> {
+    state.draining = true
+    while (state.queue.length > 0) {
+      const batch = takeBatch(state)
+      try {
+        await commitBatch(state, batch)
+      } catch (error) {
+        // The outcome is unknown: forget the space, so that the next write looks before it decides.
+        forget(state)
+        for (const pending of batch) if (!state.queue.includes(pending)) pending.reject(error)
+      }
+    }
+    state.draining = false
+  }
+
+  async function commitBatch (state: SpaceState, batch: Pending[]): Promise<void> {
+    await load(state, batch)
+    const before = state.head as SpaceHead | undefined
+    let after = before ?? emptyHead(now())
+    const planned: { pending: Pending, plan: Planned }[] = []
+    for (const pending of batch) {
+      try {
+        const next = plan(pending.write, after, pending.write.changes.map((change) => state.known.get(recordKey(change))), now(), rules)
+        after = next.head
+        planned.push({ pending, plan: next })
+      } catch (error) {
+        if (pending.verify) pending.reject(error)
+        else { pending.verify = true; state.queue.unshift(pending) }
+      }
+    }
+    if (planned.length === 0) return
+    const first = planned[0]!.pending.write
+    const head = opening(first, before, after)
+    const refusals = await transact(first.store, [...head, ...planned.flatMap(({ plan }) => plan.puts)])
+    if (refusals === undefined) {
+      state.head = after
+      for (const { pending, plan } of planned) {
+        pending.write.changes.forEach((change, index) => remember(state, change, knownOf(change.definition, plan.outcome.results[index]!.row)))
+        pending.resolve(plan.outcome)
+      }
+      return
+    }
+    if (refusals[0] != null) learnHead(state, refusals[0])
+    let from = head.length
+    const again = planned.filter(({ pending, plan }) => {
+      const own = refusals.slice(from, from += plan.puts.length)
+      return !learn(state, pending, own) && mayTryAgain(pending)
+    })
+    state.queue.unshift(...again.map(({ pending }) => pending))
+    // Only a fight over HEAD, or a conflict, is worth waiting for; a corrected memory can be used at once.
+    if (refusals.some((refusal, index) => refusal !== null && (index === 0 || refusal.code !== 'ConditionalCheckFailed'))) {
+      const tries = Math.max(1, ...again.map(({ pending }) => pending.tries))
+      await pause(Math.random() * Math.min(500, 5 * 2 ** tries))
+    }
+  }
+
+  return {
+    commit (write) {
+      const { promise, resolve, reject } = withResolvers<Outcome>()
+      const state = stateOf(write.space)
+      state.queue.push({ write, resolve, reject, tries: 0, verify: false })
+      if (!state.draining) void drain(state)
+      return promise
+    }
+  }
+}
+
+/** Takes from the queue, in order, what fits one transaction and touches no record or key twice. */
+function takeBatch (state: SpaceState): Pending[] {
+  const batch: Pending[] = []
+  const rest: Pending[] = []
+  const touched = new Set<string>()
+  let actions = 0
+  let bytes = 0
+  for (const pending of state.queue) {
+    const { write } = pending
+    const keys = [...write.changes.map(recordKey), ...write.idempotency === undefined ? [] : [`key ${write.idempotency.key}`]]
+    const size = JSON.stringify(write.changes.map(({ content }) => content)).length * (write.idempotency === undefined ? 3 : 6)
+    const fits = batch.length === 0 || (actions + keys.length + 1 <= MAX_ACTIONS && bytes + size <= MAX_BYTES)
+    // A write that has to wait keeps its place: later ones to the same record may not overtake it.
+    if (fits && !keys.some((key) => touched.has(key))) {
+      batch.push(pending)
+      actions += keys.length + 1
+      bytes += size
+    } else {
+      rest.push(pending)
+    }
+    for (const key of keys) touched.add(key)
+  }
+  state.queue = rest
+  return batch
+}
+
+/** Reads what the batch needs and is not remembered: HEAD and records, all at once. */
+async function load (state: SpaceState, batch: readonly Pending[]): Promise<void> {
+  const { store, space } = batch[0]!.write
+  const readsHead = state.head === 'unread' || batch.some(({ verify }) => verify)
+  const unknown = new Map<string, Change>()
+  for (const { write, verify } of batch) {
+    for (const change of write.changes) {
+      const key = recordKey(change)
+      if (change.basedOn !== undefined && !verify) state.known.set(key, change.basedOn)
+      else if (verify || (!state.known.has(key) && (readsHead || change.precondition?.ifMatch !== undefined))) unknown.set(key, change)
+      // Otherwise it is taken to be new, which is what a PUT of an unknown id mostly is; the transaction checks it.
+    }
+  }
+  const kinds = new Set([...unknown.values()].map(({ definition }) => definition))
+  await Promise.all([
+    readsHead && readHead(store, space).then((head) => { state.head = head }),
+    ...[...kinds].map(async (definition) => {
+      const changes = [...unknown.values()].filter((change) => change.definition === definition)
+      const rows = await readRows(store, definition, space, changes.map(({ id }) => id))
+      for (const change of changes) state.known.set(recordKey(change), undefined)
+      for (const row of rows) state.known.set(`${definition.resource} ${row.id}`, knownOf(definition, row))
+    })
+  ])
+}
+
+function learnHead (state: SpaceState, { code, row }: Refusal): void {
+  if (code !== 'ConditionalCheckFailed') return
+  // Another process wrote: what was remembered of its records may be old as well.
+  state.known.clear()
+  state.head = row === undefined ? undefined : parseHead(row) ?? 'unread'
+}
+
+/** Corrects the memory from the refusals of one write. @returns true where they settle it */
+function learn (state: SpaceState, { write, resolve, reject }: Pending, [log, ...refusals]: (Refusal | null)[]): boolean {
+  if (log?.code === 'ConditionalCheckFailed') state.head = 'unread'
+  write.changes.forEach((change, index) => {
+    const refusal = refusals[index]
+    if (refusal?.code !== 'ConditionalCheckFailed') return
+    remember(state, change, refusal.row === undefined ? undefined : knownOf(change.definition, parseRow(change.definition.entity, write.space, refusal.row)))
+  })
+  const stored = refusals[write.changes.length]?.row
+  if (stored === undefined) return false
+  const earlier = parseIdempotency(stored)
+  if (earlier?.requestHash === write.idempotency?.requestHash) resolve(earlier!.outcome)
+  else reject(idempotencyMismatch())
+  return true
+}
+
+/** The key was used for another request. */
+export function idempotencyMismatch (): Problem {
+  return new Problem('IDEMPOTENCY_MISMATCH', 'This Idempotency-Key was used for a request with another method, path or body. Use a new key for a new request.')
+}
+
+function mayTryAgain (pending: Pending): boolean {
+  pending.tries += 1
+  if (pending.tries < MAX_TRIES) return true
+  pending.reject(new Problem('CONTENTION', `Another writer was first ${MAX_TRIES} times in a row; nothing was written.`, { retryAfter: 1 }))
+  return false
+}
+
+function remember (state: SpaceState, change: Change, known: Known | undefined): void {
+  if (state.known.size >= MAX_KNOWN) state.known.clear()
+  state.known.set(recordKey(change), known)
+}
+
+function forget (state: SpaceState): void {
+  state.head = 'unread'
+  state.known.clear()
+}
+
+const recordKey = ({ definition, id }: Change) => `${definition.resource} ${id}`
+
+function withResolvers<T> () {
+  let resolve!: (value: T) => void
+  let reject!: (reason: unknown) => void
+  const promise = new Promise<T>((...settle) => { [resolve, reject] = settle })
+  return { promise, resolve, reject }
+}

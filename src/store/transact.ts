@@ -1,0 +1,28 @@
+import { TransactWriteCommand, type TransactWriteCommandInput } from '@aws-sdk/lib-dynamodb'
+import type { Store } from './store.ts'
+
+type Put = NonNullable<NonNullable<TransactWriteCommandInput['TransactItems']>[number]['Put']>
+
+/** What the store said of one action: nothing, or that its condition failed and which row stood there. */
+export interface Refusal { readonly code: string, readonly row: Record<string, unknown> | undefined }
+
+/**
+ * Sends puts as one transaction: all or nothing (at most 100 actions and 4 MB).
+ * @returns undefined when committed, otherwise one entry per action: its refusal, or null where it had no part in it.
+ *   Rows come from ReturnValuesOnConditionCheckFailure, so a failed condition needs no second read.
+ * @throws any other failure of the store; the write may then have happened or not
+ */
+export async function transact ({ client, table }: Store, puts: object[]): Promise<(Refusal | null)[] | undefined> {
+  const TransactItems = puts.map((put) => ({ Put: { ...put as Put, TableName: table, ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const } }))
+  try {
+    await client.send(new TransactWriteCommand({ TransactItems }))
+    return undefined
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'TransactionCanceledException') throw error
+    const { CancellationReasons = [] } = error as Error & { CancellationReasons?: { Code?: string, Item?: Record<string, unknown> }[] }
+    return puts.map((_, index) => {
+      const { Code: code = 'None', Item: row } = CancellationReasons[index] ?? {}
+      return code === 'None' ? null : { code, row }
+    })
+  }
+}

@@ -1,0 +1,108 @@
+import { generateKeyPairSync, randomUUID } from 'node:crypto'
+import Fastify, { type FastifyInstance, type InjectOptions } from 'fastify'
+import type { Test } from 'tap'
+import { buildApp, type Overrides } from '../../src/app.ts'
+import { loadConfig, silenceSdkNotice, type Config } from '../../src/config.ts'
+import { createTable } from '../../src/local/create-table.ts'
+import { freePort, startEmbeddedStore } from '../../src/local/embedded-store.ts'
+import { createLocalIssuer, type LocalIssuer, type Subject } from '../../src/local/issuer.ts'
+
+/** One signing key for all issuers of a test process: making one takes a tenth of a second. */
+export const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048, privateKeyEncoding: { type: 'pkcs8', format: 'pem' }, publicKeyEncoding: { type: 'spki', format: 'pem' } })
+
+export interface Answer { status: number, headers: Record<string, string | string[] | number | undefined>, text: string, body: any }
+
+/** One person's view of a hub: requests with their token, through `inject`. */
+export interface Person {
+  readonly token: string
+  request (method: string, url: string, payload?: unknown, headers?: Record<string, string>): Promise<Answer>
+  get (url: string, headers?: Record<string, string>): Promise<Answer>
+  put (url: string, payload: unknown, headers?: Record<string, string>): Promise<Answer>
+  post (url: string, payload: unknown, headers?: Record<string, string>): Promise<Answer>
+  patch (url: string, payload: unknown, headers?: Record<string, string>): Promise<Answer>
+  delete (url: string, headers?: Record<string, string>): Promise<Answer>
+}
+
+export interface Hub {
+  readonly app: FastifyInstance
+  readonly config: Config
+  readonly issuer: LocalIssuer
+  /** Log lines of this hub so far, as text. */
+  readonly log: string[]
+  as (subject: Subject): Promise<Person>
+  /** Requests without a token. */
+  readonly anyone: Person
+}
+
+/** Where the store of this test file is: the one that DYNAMODB_ENDPOINT names, or an embedded one in memory. */
+let endpoint: Promise<string> | undefined
+export function storeEndpoint (t: Test): Promise<string> {
+  return endpoint ??= (async () => {
+    silenceSdkNotice()
+    const given = process.env.DYNAMODB_ENDPOINT
+    if (given !== undefined) return given
+    const store = await startEmbeddedStore(undefined)
+    t.teardown(() => store.stop())
+    return store.endpoint
+  })()
+}
+
+/** A config for tests: an own table on the store, and the issuers given. */
+export async function testConfig (t: Test, changes: Partial<Config> = {}): Promise<Config> {
+  const dynamodbEndpoint = await storeEndpoint(t)
+  const table = changes.table ?? `test-${randomUUID()}`
+  if (changes.table === undefined) await createTable(dynamodbEndpoint, table)
+  return { ...loadConfig({}), dynamodbEndpoint, table, secret: 'a secret of at least 32 characters', logLevel: 'info', ...changes }
+}
+
+/** An issuer that serves its keys on loopback, as a real one would. */
+export async function startIssuer (t: Test, key: string = privateKey): Promise<LocalIssuer> {
+  const port = await freePort()
+  const issuer = createLocalIssuer(`http://127.0.0.1:${port}/local`, key)
+  const server = Fastify()
+  await server.register(issuer.plugin)
+  await server.listen({ host: '127.0.0.1', port })
+  t.teardown(() => server.close())
+  return issuer
+}
+
+/**
+ * The real app on the real store. Call with the file's root test: what it starts ends with that test.
+ * @param changes to the config; `issuers` replaces the one local issuer
+ */
+export async function startHub (t: Test, changes: Partial<Config> = {}, overrides: Overrides = {}): Promise<Hub> {
+  const issuer = await startIssuer(t)
+  const config = await testConfig(t, { issuers: [issuer.entry], ...changes })
+  const log: string[] = []
+  const app = await buildApp(config, { logStream: { write: (line) => { log.push(line) } }, ...overrides })
+  t.teardown(() => app.close())
+  return {
+    app,
+    config,
+    issuer,
+    log,
+    as: async (subject) => person(app, (await issuer.mint(subject)).access_token),
+    anyone: person(app, '')
+  }
+}
+
+/** A person with any token. */
+export function person (app: FastifyInstance, token: string): Person {
+  const request: Person['request'] = async (method, url, payload, headers = {}) => {
+    const authorization = token === '' ? {} : { authorization: `Bearer ${token}` }
+    const json = payload === undefined ? {} : { 'content-type': 'application/json' }
+    const response = await app.inject({ method: method as 'GET', url, headers: { ...authorization, ...json, ...headers }, ...payload === undefined ? {} : { payload: typeof payload === 'string' || Buffer.isBuffer(payload) ? payload : JSON.stringify(payload) } } as InjectOptions)
+    const text = response.payload
+    const isJson = /json/.test(String(response.headers['content-type']))
+    return { status: response.statusCode, headers: response.headers, text, body: isJson && text !== '' ? JSON.parse(text) : undefined }
+  }
+  return {
+    token,
+    request,
+    get: (url, headers) => request('GET', url, undefined, headers),
+    put: (url, payload, headers) => request('PUT', url, payload, headers),
+    post: (url, payload, headers) => request('POST', url, payload, headers),
+    patch: (url, payload, headers) => request('PATCH', url, payload, headers),
+    delete: (url, headers) => request('DELETE', url, undefined, headers)
+  }
+}

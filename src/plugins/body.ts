@@ -3,6 +3,9 @@ import fp from 'fastify-plugin'
 import { parse } from 'lossless-json'
 import { Problem } from '../errors.ts'
 
+/** Far beyond what any record may hold (settingDepth), and far below where a recursive walk of it would end the stack. */
+const MAX_DEPTH = 64
+
 /**
  * Bodies: JSON that can be kept exactly as it is, or 400. JSON.parse silently drops the first of two equal keys, turns
  * 1e400 into Infinity, rounds integers beyond 2^53, and Node replaces bytes that are not UTF-8; each of these would
@@ -11,13 +14,19 @@ import { Problem } from '../errors.ts'
 export default fp(async (app) => {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(['application/json', 'application/merge-patch+json'], { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) => {
-    if (isMergePatch(request) && request.method !== 'PATCH') throw new Problem('UNSUPPORTED_MEDIA_TYPE', 'application/merge-patch+json is for PATCH; send application/json.')
+    assertMediaType(request)
     // Many clients name a type on a DELETE that has no body.
     return request.method === 'DELETE' && body.length === 0 ? undefined : parseExactly(body)
   })
 }, { name: 'body' })
 
-const isMergePatch = ({ headers }: FastifyRequest) => headers['content-type']?.startsWith('application/merge-patch+json')
+/** @throws Problem UNSUPPORTED_MEDIA_TYPE where the headers say that the bytes are not what they would be read as */
+function assertMediaType ({ method, headers: { 'content-type': type = '', 'content-encoding': coding = 'identity' } }: FastifyRequest): void {
+  if (method !== 'PATCH' && /^\s*application\/merge-patch\+json/i.test(type)) throw new Problem('UNSUPPORTED_MEDIA_TYPE', 'application/merge-patch+json is for PATCH; send application/json.')
+  if (coding.toLowerCase() !== 'identity') throw new Problem('UNSUPPORTED_MEDIA_TYPE', 'Bodies are taken without a Content-Encoding.')
+  const charset = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(type)?.[1]
+  if (charset !== undefined && !/^utf-?8$/i.test(charset)) throw new Problem('UNSUPPORTED_MEDIA_TYPE', 'JSON is UTF-8 (RFC 8259, section 8.1); send it as that.')
+}
 
 /** @throws Problem MALFORMED_BODY saying what could not be kept, and where */
 export function parseExactly (body: Buffer): unknown {
@@ -30,11 +39,11 @@ export function parseExactly (body: Buffer): unknown {
   }
   try {
     const value = parse(text, undefined, { parseNumber: exactNumber })
-    assertKeepable(value)
+    if (assertKeepable(value) !== membersOf(text)) throw malformed('An object has the same key twice.')
     return value
   } catch (error) {
-    if (error instanceof RangeError) throw malformed('The body is nested too deep.')
-    if (error instanceof SyntaxError) throw malformed(`${error.message}.`)
+    if (error instanceof RangeError) throw tooDeep()
+    if (error instanceof SyntaxError) throw malformed(`${error.message.slice(0, 200)}.`)
     throw error
   }
 }
@@ -53,14 +62,28 @@ function exactNumber (literal: string): number {
   return value
 }
 
-/** Strings with half a surrogate pair have no UTF-8, so they would be stored as something else. */
-function assertKeepable (value: unknown): void {
+/**
+ * Strings with half a surrogate pair have no UTF-8, so they would be stored as something else.
+ * @returns how many members the objects of `value` have
+ */
+function assertKeepable (value: unknown, depth = 0): number {
   if (typeof value === 'string' && !value.isWellFormed()) throw malformed('A string holds half a surrogate pair, which has no UTF-8.')
-  if (typeof value !== 'object' || value === null) return
-  for (const [key, part] of Object.entries(value)) {
+  if (typeof value !== 'object' || value === null) return 0
+  if (depth === MAX_DEPTH) throw tooDeep()
+  const entries = Object.entries(value)
+  let members = Array.isArray(value) ? 0 : entries.length
+  for (const [key, part] of entries) {
     if (!key.isWellFormed()) throw malformed('A key holds half a surrogate pair, which has no UTF-8.')
-    assertKeepable(part)
+    members += assertKeepable(part, depth + 1)
   }
+  return members
 }
 
+/**
+ * How many members the objects of a JSON text have: its colons outside strings. The parser refuses a second value for a
+ * key only where it finds the two different, and to it `[]` and `{}` are equal.
+ */
+const membersOf = (json: string) => json.replace(/"[^"\\]*(?:\\.[^"\\]*)*"/g, '').split(':').length - 1
+
+const tooDeep = () => malformed(`The body is nested more than ${MAX_DEPTH} deep.`)
 const malformed = (detail: string) => new Problem('MALFORMED_BODY', detail, { errors: [{ pointer: '', detail }] })

@@ -8,13 +8,17 @@ import { Problem, type Fault } from '../errors.ts'
 export default fp(async (app) => {
   app.setErrorHandler((error: unknown, request, reply) => send(request, reply, toProblem(error), error))
   app.setNotFoundHandler((request, reply) => send(request, reply, new Problem('NOT_FOUND', 'There is no such route; /openapi.json lists them all.')))
+  // What Node would answer without a body.
+  app.server.on('checkExpectation', (_request, response) => {
+    response.writeHead(417, { 'content-type': 'application/problem+json', connection: 'close' }).end(bareProblem(417))
+  })
 }, { name: 'problems' })
 
 /** Sends a problem and logs it: at `error` from 500 on (with its cause), at `warn` for a denial by the store. */
 export function send (request: FastifyRequest, reply: FastifyReply, problem: Problem, cause: unknown = problem): FastifyReply {
   const { errorType, status, title, extras: { retryAfter, headers, ...extras } } = problem
-  if (status >= 500) request.log.error({ errorType, err: describe(cause), cause: describe((cause as Error).cause) }, problem.message)
-  else if (isDenial(cause)) request.log.error({ errorType, err: describe(cause) }, 'the store denied what the hub allowed')
+  if (status >= 500) request.log.error({ errorType, failure: describe(cause) }, problem.message)
+  else if (isDenial(cause)) request.log.error({ errorType, failure: describe(cause) }, 'the store denied what the hub allowed')
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
   for (const [name, value] of Object.entries(headers ?? {})) reply.header(name, value)
   return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send({
@@ -72,14 +76,15 @@ const STORE_FAILURES: Record<string, () => Problem> = {
   AggregateError: unavailable
 }
 
+const isFromStore = (error: unknown) => error instanceof Error && ('$metadata' in error || 'isElectroError' in error)
+
 /**
  * What of a failure goes into the log: names and stack, not messages of the store, which may hold a user's rows.
  */
-function describe (error: unknown): object | undefined {
+function describe (error: unknown, fromStore = isFromStore(error)): object | undefined {
   if (!(error instanceof Error)) return undefined
-  const { name, stack = '' } = error
-  const fromStore = '$metadata' in error || (error as { isElectroError?: boolean }).isElectroError === true
-  return { name, ...fromStore ? {} : { message: error.message }, at: stack.split('\n').map((line) => line.trim()).filter((line) => line.startsWith('at ')).slice(0, 5) }
+  const { name, stack = '', cause } = error
+  return { name, ...fromStore ? {} : { message: error.message }, ...cause !== undefined && { cause: describe(cause, fromStore || isFromStore(cause)) }, at: stack.split('\n').map((line) => line.trim()).filter((line) => line.startsWith('at ')).slice(0, 5) }
 }
 
 /**
@@ -89,7 +94,8 @@ function describe (error: unknown): object | undefined {
 export function clientError (error: ConnectionError, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return
   const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
-  const title = STATUS_CODES[status]!
-  const body = JSON.stringify({ type: 'urn:sync-hub:problem:malformed-request', title, status, errorType: 'MALFORMED_REQUEST' })
-  socket.end(`HTTP/1.1 ${status} ${title}\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`)
+  const body = bareProblem(status)
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`)
 }
+
+const bareProblem = (status: number) => JSON.stringify({ type: 'urn:sync-hub:problem:malformed-request', title: STATUS_CODES[status], status, errorType: 'MALFORMED_REQUEST' })

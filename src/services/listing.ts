@@ -1,3 +1,4 @@
+import { createConversions } from 'electrodb'
 import type { Definition } from '../../entities/definition.ts'
 import type { Context } from './context.ts'
 import type { Row } from './space/change.ts'
@@ -25,8 +26,9 @@ type Position = { readonly id: string, readonly createdAt: string }
 /** The two access patterns that every record has (entities/fields.ts), which the type of "any entity" cannot know. */
 interface Listable {
   query: Record<'byId' | 'byTime', (space: object) => { go (options: object): Promise<{ data: Row[], cursor: string | null }> }>
-  conversions: { byAccessPattern: Record<'byId' | 'byTime', { fromComposite: { toCursor (facets: object): string } }> }
 }
+
+interface Conversions { byAccessPattern: Record<'byId' | 'byTime', { fromComposite: { toCursor (facets: object): string } }> }
 
 /**
  * One page of the records of one kind in a space. One Query in one partition, and a batch read more for `newestFirst`.
@@ -39,7 +41,8 @@ export async function list (context: Context, definition: Definition, { limit, c
   const pattern = newestFirst ? 'byTime' : 'byId'
   const binding = JSON.stringify([space, userId, resource, newestFirst, filterName])
   const options = newestFirst ? { hydrate: true, order: 'desc' } : { consistent: true }
-  const place = ({ id, createdAt }: Position) => entity.conversions.byAccessPattern[pattern].fromComposite.toCursor({ ...space, id, createdAt })
+  const { byAccessPattern } = createConversions(definition.entity) as unknown as Conversions
+  const place = ({ id, createdAt }: Position) => byAccessPattern[pattern].fromComposite.toCursor({ ...space, id, createdAt })
 
   let from = cursor === undefined ? null : place(sealer.open(binding, cursor) as Position)
   const items: unknown[] = []

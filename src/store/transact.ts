@@ -1,4 +1,5 @@
 import { TransactWriteCommand, type TransactWriteCommandInput } from '@aws-sdk/lib-dynamodb'
+import { unmarshall } from '@aws-sdk/util-dynamodb'
 import type { Store } from './store.ts'
 
 type Put = NonNullable<NonNullable<TransactWriteCommandInput['TransactItems']>[number]['Put']>
@@ -19,10 +20,11 @@ export async function transact ({ client, table }: Store, puts: object[]): Promi
     return undefined
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'TransactionCanceledException') throw error
-    const { CancellationReasons = [] } = error as Error & { CancellationReasons?: { Code?: string, Item?: Record<string, unknown> }[] }
+    const { CancellationReasons = [] } = error as Error & { CancellationReasons?: { Code?: string, Item?: Parameters<typeof unmarshall>[0] }[] }
     return puts.map((_, index) => {
-      const { Code: code = 'None', Item: row } = CancellationReasons[index] ?? {}
-      return code === 'None' ? null : { code, row }
+      const { Code: code = 'None', Item: item } = CancellationReasons[index] ?? {}
+      // The document client unmarshalls what succeeds, not what fails.
+      return code === 'None' ? null : { code, row: item === undefined ? undefined : unmarshall(item as Record<string, never>) }
     })
   }
 }

@@ -72,7 +72,7 @@ export async function startIssuer (t: Test, key: string = privateKey): Promise<L
  */
 export async function startHub (t: Test, changes: Partial<Config> = {}, overrides: Overrides = {}): Promise<Hub> {
   const issuer = await startIssuer(t)
-  const config = await testConfig(t, { issuers: [issuer.entry], ...changes })
+  const config = await testConfig(t, { ...changes, issuers: changes.issuers?.length ? changes.issuers : [issuer.entry] })
   const log: string[] = []
   const app = await buildApp(config, { logStream: { write: (line) => { log.push(line) } }, ...overrides })
   t.teardown(() => app.close())

@@ -42,7 +42,7 @@ export async function buildApp (config: Config, { client, sts, now = Date.now, l
     routerOptions: { maxParamLength: 256 },
     // A body that trickles in is cut: the check runs often enough for the timeouts to mean what they say.
     requestTimeout: 30_000,
-    http: { headersTimeout: 10_000, connectionsCheckingInterval: 2_000, maxHeaderSize: config.limits.headerBytes },
+    http: { requireHostHeader: false, headersTimeout: 10_000, connectionsCheckingInterval: 2_000, maxHeaderSize: config.limits.headerBytes },
     keepAliveTimeout: 72_000,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
@@ -50,7 +50,7 @@ export async function buildApp (config: Config, { client, sts, now = Date.now, l
     clientErrorHandler: clientError
   })
   // Bodies are taken as they are; query strings and headers are text, so numbers and booleans in them are read from it.
-  const [strict, lenient] = [ajv({ coerceTypes: false }), ajv({ coerceTypes: true })]
+  const [strict, lenient] = [ajv({ coerceTypes: false }), ajv({ coerceTypes: true, strictNumbers: false })]
   app.setValidatorCompiler(({ schema, httpPart }) => (httpPart === 'body' ? strict : lenient).compile(schema as object))
 
   const stores = openStores(config, sts, client)

@@ -38,7 +38,7 @@ export interface ProblemExtras {
   /** The record as it is now (412), so that a client can merge instead of being told to redo its work. */
   current?: unknown
   /** The limit that was hit: its name, its value and what was sent. */
-  limit?: { name: string, value: number, sent: number }
+  limit?: { name: string, value: number, sent?: number }
   /** Seconds, sent as Retry-After. */
   retryAfter?: number
   /** Further response headers. */

@@ -8,7 +8,6 @@ async function main (): Promise<void> {
   const cloud = given.local ? await startLocalCloud(given) : undefined
   const config = cloud?.config ?? given
   const app = await buildApp(config, { ...await prettyLog(), ...cloud && { plugin: cloud.plugin } })
-  app.addHook('onClose', async () => cloud?.stop())
 
   let stopping = false
   const stop = async (reason: string, code: number) => {
@@ -16,6 +15,7 @@ async function main (): Promise<void> {
     stopping = true
     app.log.info({ reason }, 'shutting down')
     await app.drain(config.shutdownGraceSeconds)
+    await cloud?.stop()
     process.exit(code)
   }
   process.once('SIGTERM', () => void stop('SIGTERM', 0))
@@ -27,6 +27,7 @@ async function main (): Promise<void> {
     if (cloud !== undefined) await welcome(address, cloud)
   } catch (error) {
     await app.close()
+    await cloud?.stop()
     throw error instanceof Error && 'code' in error && error.code === 'EADDRINUSE' ? new ConfigError(`PORT ${config.port} is in use on ${config.host}. Set PORT to another one.`) : error
   }
 }

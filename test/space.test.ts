@@ -11,7 +11,7 @@ import type { Store } from '../src/store/store.ts'
 import { traceClient } from './harness/client.ts'
 import { person, startHub, testConfig, type Person } from './harness/hub.ts'
 
-const base = await testConfig(t)
+const base = await testConfig()
 const traced = traceClient(base)
 const hub = await startHub(t, base, { client: traced.client })
 const { config } = hub
@@ -137,7 +137,7 @@ t.test('the bytes and records of HEAD are always those of the records', async (t
   let run = 0
   await fc.assert(fc.asyncProperty(fc.array(fc.tuple(fc.constantFrom('put', 'delete', 'patch'), fc.integer({ min: 0, max: 4 }), fc.string({ maxLength: 20 })), { minLength: 1, maxLength: 12 }), async (steps) => {
     const user = await hub.as({ tenant: 'sums', user: `u${run++}` })
-    await Promise.all(steps.map(([verb, id, title]) => verb === 'delete' ? user.delete(`/v1/bookmarks/${id}`) : user[verb as 'put' | 'patch'](`/v1/bookmarks/${id}`, { url: 'https://example.com', title })))
+    await Promise.all(steps.map(([verb, id, title]) => verb === 'delete' ? user.delete(`/v1/bookmarks/${id}`) : user[verb](`/v1/bookmarks/${id}`, { url: 'https://example.com', title })))
     const { body: { items } } = await user.get('/v1/bookmarks')
     const { body: { usage } } = await user.get('/v1/tenant')
     t.strictSame(usage, { records: items.length, bytes: items.reduce((sum: number, item: unknown) => sum + Buffer.byteLength(JSON.stringify(item)), 0) })
@@ -204,7 +204,7 @@ t.test('a batch of reads that the store puts off is asked for again', async (t) 
   let put = 0
   traced.fault = async (name, next) => {
     const result = await next()
-    const [keys] = Object.values(result.output.Responses ?? {}) as { pk: string, sk: string }[][]
+    const [keys] = Object.values<{ pk: string, sk: string }[]>(result.output.Responses ?? {})
     if (!name.startsWith('BatchGet') || put++ > 0 || keys === undefined) return result
     const [late, ...rest] = keys
     return { ...result, output: { ...result.output, Responses: { [config.table]: rest }, UnprocessedKeys: { [config.table]: { Keys: [{ pk: late!.pk, sk: late!.sk }], ConsistentRead: true } } } }

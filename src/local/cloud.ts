@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import type { FastifyPluginAsync } from 'fastify'
 import { silenceSdkNotice, type Config } from '../config.ts'
 import { createTable } from './create-table.ts'
-import { loadIdentity, lockDataDir } from './data-dir.ts'
-import { startEmbeddedStore } from './embedded-store.ts'
+import { awaitFormerStore, loadIdentity, lockDataDir } from './data-dir.ts'
+import { startEmbeddedStore, type EmbeddedStore } from './embedded-store.ts'
 import { createLocalIssuer, type Subject } from './issuer.ts'
 
 /** What a hub on a desk needs in place of a cloud account. */
@@ -29,7 +29,7 @@ export async function startLocalCloud (config: Config): Promise<LocalCloud> {
   try {
     const [identity, store] = await Promise.all([
       loadIdentity(config.dataDir),
-      config.dynamodbEndpoint === undefined ? startEmbeddedStore(join(config.dataDir, 'hub.db'), config.dynoxideBin) : undefined
+      config.dynamodbEndpoint === undefined ? startStore(config) : undefined
     ])
     const endpoint = store?.endpoint ?? config.dynamodbEndpoint!
     await createTable(endpoint, config.table)
@@ -49,4 +49,11 @@ export async function startLocalCloud (config: Config): Promise<LocalCloud> {
     await unlock()
     throw error
   }
+}
+
+async function startStore ({ dataDir, dynoxideBin }: Config): Promise<EmbeddedStore> {
+  const record = await awaitFormerStore(dataDir)
+  const store = await startEmbeddedStore(join(dataDir, 'hub.db'), dynoxideBin)
+  await record(store.pid)
+  return store
 }

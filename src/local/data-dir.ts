@@ -1,6 +1,7 @@
 import { generateKeyPair, randomBytes } from 'node:crypto'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { ConfigError } from '../config.ts'
 
@@ -31,6 +32,21 @@ export async function lockDataDir (dir: string): Promise<() => Promise<void>> {
     if (holder !== process.pid && isAlive(holder)) throw new ConfigError(`DATA_DIR ${dir} is in use by another hub (process ${holder}). Stop it, or set DATA_DIR to another directory. If process ${holder} is not a hub, delete ${file}.`)
     await rm(file, { force: true })
   }
+}
+
+/**
+ * Waits for the store of a hub that was killed: it ends by itself, but perhaps not before we are here.
+ * @returns records the process of the new one
+ * @throws ConfigError where it does not end
+ */
+export async function awaitFormerStore (dir: string): Promise<(pid: number) => Promise<void>> {
+  const file = join(dir, 'store.pid')
+  const pid = Number(await readFile(file, 'utf8').catch(() => ''))
+  for (let waited = 0; isAlive(pid); waited += 20) {
+    if (waited > 5000) throw new ConfigError(`The store of an earlier hub (process ${pid}) still runs on DATA_DIR ${dir}. Stop it; if process ${pid} is not a store, delete ${file}.`)
+    await pause(20)
+  }
+  return (next) => writeFile(file, String(next))
 }
 
 /** The identity of the hub in `dir`, made on first use. Written aside and renamed: a kill in between leaves none or all of it. */

@@ -10,6 +10,8 @@ import { ConfigError } from '../config.ts'
 /** A DynamoDB-compatible store on this machine. */
 export interface EmbeddedStore {
   readonly endpoint: string
+  /** Ends when the store has ended. */
+  readonly pid: number
   /** Called when the store ends without being asked to. */
   onExit (listener: () => void): void
   stop (): Promise<void>
@@ -79,6 +81,7 @@ function running (child: ChildProcess, port: number): EmbeddedStore {
   let stopping = false
   return {
     endpoint: `http://127.0.0.1:${port}`,
+    pid: child.pid!,
     onExit (listener) { child.once('exit', () => { if (!stopping) listener() }) },
     async stop () {
       stopping = true

@@ -6,11 +6,12 @@ import { Problem, type Fault } from '../errors.ts'
 
 /** The one place where a failure becomes an answer: problem+json (RFC 9457). A 5xx body is constant; its cause is logged. */
 export default fp(async (app) => {
-  app.setErrorHandler((error: unknown, request, reply) => send(request, reply, toProblem(error), error))
+  app.setErrorHandler((error: unknown, request, reply) => send(request, reply, toProblem(error, request), error))
   app.setNotFoundHandler((request, reply) => send(request, reply, new Problem('NOT_FOUND', 'There is no such route; /openapi.json lists them all.')))
   // What Node would answer without a body.
   app.server.on('checkExpectation', (_request, response) => {
-    response.writeHead(417, { 'content-type': 'application/problem+json', connection: 'close' }).end(bareProblem(417))
+    const body = bareProblem(417)
+    response.writeHead(417, { 'content-type': 'application/problem+json', 'content-length': body.length, connection: 'close' }).end(body)
   })
 }, { name: 'problems' })
 
@@ -33,16 +34,21 @@ export function send (request: FastifyRequest, reply: FastifyReply, problem: Pro
 }
 
 /** Whatever was thrown, as a problem: ours as it is, Fastify's and the store's by their codes, all else a 500. */
-export function toProblem (error: unknown): Problem {
+export function toProblem (error: unknown, request?: FastifyRequest): Problem {
   if (error instanceof Problem) return error
   const { validation, validationContext, code = '', statusCode = 500 } = error as FastifyError & { validation?: FastifySchemaValidationError[], validationContext?: string }
   if (validation !== undefined) return invalid(validation, validationContext ?? 'body')
   const fromStore = STORE_FAILURES[storeFailure(error)]
   if (fromStore !== undefined) return fromStore()
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new Problem('BODY_TOO_LARGE', 'The body is larger than bodyBytes of /v1/limits.')
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge(request)
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new Problem('UNSUPPORTED_MEDIA_TYPE', 'Send application/json (a PATCH may also be application/merge-patch+json).')
   if (statusCode >= 400 && statusCode < 500) return new Problem('MALFORMED_REQUEST', `${STATUS_CODES[statusCode] ?? 'Bad Request'}: the request could not be read.`)
   return new Problem('INTERNAL', 'Unexpected failure', {}, { cause: error })
+}
+
+function tooLarge (request: FastifyRequest | undefined): Problem {
+  const [value, sent] = [request?.routeOptions.bodyLimit ?? 0, Number(request?.headers['content-length'])]
+  return new Problem('BODY_TOO_LARGE', `The body may have ${value} bytes.`, { limit: { name: 'bodyBytes', value, ...Number.isFinite(sent) && { sent } } })
 }
 
 function invalid (validation: FastifySchemaValidationError[], context: string): Problem {

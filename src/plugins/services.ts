@@ -29,7 +29,7 @@ export default fp<{ stores: Stores, shared: Shared }>(async (app, { stores, shar
   app.decorateRequest('publicSettings', null as unknown as PublicSettings)
   app.addHook('preHandler', async (request) => {
     if (request.scope !== null) request.services = createServices(shared, request.scope, await stores.of(request.scope.tenantId), idempotencyOf(request))
-    else if (request.url.startsWith('/v1/public/')) request.publicSettings = publicSettings(await stores.anonymous(), shared.sealer)
+    else if (request.routeOptions.url?.startsWith('/v1/public/')) request.publicSettings = publicSettings(await stores.anonymous(), shared.sealer)
   })
   app.decorate('storeReady', () => stores.anonymous().then((store) => publicSettings(store, shared.sealer).ping()).then(() => true, () => false))
   app.addHook('onClose', async () => stores.close())

@@ -10,7 +10,11 @@ export type Settings = Collection<typeof Setting, typeof SettingInput>
 export function settings (context: Context): Settings {
   const { config: { limits, secret }, space } = context
   return collection(context, setting, {
-    check: ({ value }) => assertValue(value, limits),
+    check: ({ value }) => {
+      // A merge patch says null to remove, and the value is required.
+      if (value === undefined) throw new Problem('VALIDATION_FAILED', 'A setting keeps its value; delete the setting, or PUT null.', { errors: [{ pointer: '/value', detail: 'can\'t be removed' }] })
+      assertValue(value, limits)
+    },
     derive: (id, { isPublic }) => {
       if (isPublic !== true) return {}
       // Derived, so that the name outlives an un-publish; keyed, so that nobody can work out whose it is.

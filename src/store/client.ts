@@ -4,7 +4,7 @@ import { NodeHttpHandler } from '@smithy/node-http-handler'
 import type { Config } from '../config.ts'
 
 /** One pool of sockets for every client of the process: a client per tenant must not mean a pool per tenant. */
-const requestHandler = new NodeHttpHandler({ connectionTimeout: 1000, requestTimeout: 3000, throwOnRequestTimeout: true, httpAgent: { maxSockets: 256 }, httpsAgent: { maxSockets: 256 } })
+const requestHandler = new NodeHttpHandler({ connectionTimeout: 3000, requestTimeout: 5000, throwOnRequestTimeout: true, httpAgent: { maxSockets: 256 }, httpsAgent: { maxSockets: 256 } })
 
 /**
  * A document client with timeouts (the SDK has none by default) and three attempts. Attempts are safe here: every write

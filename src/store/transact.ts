@@ -24,7 +24,7 @@ export async function transact ({ client, table }: Store, puts: object[]): Promi
     return puts.map((_, index) => {
       const { Code: code = 'None', Item: item } = CancellationReasons[index] ?? {}
       // The document client unmarshalls what succeeds, not what fails.
-      return code === 'None' ? null : { code, row: item === undefined ? undefined : unmarshall(item as Record<string, never>) }
+      return code === 'None' ? null : { code, row: item === undefined ? undefined : unmarshall(item) }
     })
   }
 }

@@ -23,7 +23,7 @@ export function traceClient (config: Config): TracedClient {
   const traced: TracedClient = { client, calls, reset: () => { calls.length = 0 }, fault: undefined }
   client.middlewareStack.add((next, context) => async (args) => {
     const name = (context as { commandName?: string }).commandName ?? ''
-    const request = { ...args, input: { ...args.input as object, ReturnConsumedCapacity: 'INDEXES' } } as typeof args
+    const request = { ...args, input: { ...args.input, ReturnConsumedCapacity: 'INDEXES' } } as typeof args
     const send = () => next(request)
     const result = await (traced.fault === undefined ? send() : traced.fault(name, send))
     const consumed = [(result.output as { ConsumedCapacity?: Consumed | Consumed[] }).ConsumedCapacity ?? []].flat()

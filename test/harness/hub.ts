@@ -1,6 +1,6 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import Fastify, { type FastifyInstance, type InjectOptions } from 'fastify'
-import type { Test } from 'tap'
+import root, { type Test } from 'tap'
 import { buildApp, type Overrides } from '../../src/app.ts'
 import { loadConfig, silenceSdkNotice, type Config } from '../../src/config.ts'
 import { createTable } from '../../src/local/create-table.ts'
@@ -36,20 +36,20 @@ export interface Hub {
 
 /** Where the store of this test file is: the one that DYNAMODB_ENDPOINT names, or an embedded one in memory. */
 let endpoint: Promise<string> | undefined
-export function storeEndpoint (t: Test): Promise<string> {
+export function storeEndpoint (): Promise<string> {
   return endpoint ??= (async () => {
     silenceSdkNotice()
     const given = process.env.DYNAMODB_ENDPOINT
     if (given !== undefined) return given
     const store = await startEmbeddedStore(undefined)
-    t.teardown(() => store.stop())
+    root.teardown(() => store.stop())
     return store.endpoint
   })()
 }
 
 /** A config for tests: an own table on the store, and the issuers given. */
-export async function testConfig (t: Test, changes: Partial<Config> = {}): Promise<Config> {
-  const dynamodbEndpoint = await storeEndpoint(t)
+export async function testConfig (changes: Partial<Config> = {}): Promise<Config> {
+  const dynamodbEndpoint = await storeEndpoint()
   const table = changes.table ?? `test-${randomUUID()}`
   if (changes.table === undefined) await createTable(dynamodbEndpoint, table)
   return { ...loadConfig({}), dynamodbEndpoint, table, secret: 'a secret of at least 32 characters', logLevel: 'info', ...changes }
@@ -67,12 +67,12 @@ export async function startIssuer (t: Test, key: string = privateKey): Promise<L
 }
 
 /**
- * The real app on the real store. Call with the file's root test: what it starts ends with that test.
+ * The real app on the real store. What it starts ends with `t`; the store ends with the file.
  * @param changes to the config; `issuers` replaces the one local issuer
  */
 export async function startHub (t: Test, changes: Partial<Config> = {}, overrides: Overrides = {}): Promise<Hub> {
   const issuer = await startIssuer(t)
-  const config = await testConfig(t, { ...changes, issuers: changes.issuers?.length ? changes.issuers : [issuer.entry] })
+  const config = await testConfig({ ...changes, issuers: changes.issuers?.length ? changes.issuers : [issuer.entry] })
   const log: string[] = []
   const app = await buildApp(config, { logStream: { write: (line) => { log.push(line) } }, ...overrides })
   t.teardown(() => app.close())
@@ -91,7 +91,7 @@ export function person (app: FastifyInstance, token: string): Person {
   const request: Person['request'] = async (method, url, payload, headers = {}) => {
     const authorization = token === '' ? {} : { authorization: `Bearer ${token}` }
     const json = payload === undefined ? {} : { 'content-type': 'application/json' }
-    const response = await app.inject({ method: method as 'GET', url, headers: { ...authorization, ...json, ...headers }, ...payload === undefined ? {} : { payload: typeof payload === 'string' || Buffer.isBuffer(payload) ? payload : JSON.stringify(payload) } } as InjectOptions)
+    const response = await app.inject({ method: method, url, headers: { ...authorization, ...json, ...headers }, ...payload === undefined ? {} : { payload: typeof payload === 'string' || Buffer.isBuffer(payload) ? payload : JSON.stringify(payload) } } as InjectOptions)
     const text = response.payload
     const isJson = /json/.test(String(response.headers['content-type']))
     return { status: response.statusCode, headers: response.headers, text, body: isJson && text !== '' ? JSON.parse(text) : undefined }

@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 import type { TrustedIssuer } from '../../config.ts'
 import { Problem } from '../../errors.ts'
 import { createKeySource } from './key-source.ts'
-import { assertClaims, bearerToken, keyReference, unauthenticated, type Claims, type Decoded } from './token.ts'
+import { assertClaims, assertOneReading, bearerToken, keyReference, unauthenticated, type Claims, type Decoded } from './token.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -45,6 +45,7 @@ export default fp<{ issuers: readonly TrustedIssuer[] }>(async (app, { issuers }
       if (error instanceof Problem && error.errorType !== 'UNAUTHENTICATED') throw error
       throw error instanceof Problem && error.extras.headers !== undefined ? error : unauthenticated(error instanceof Problem ? error.message : 'The token is not valid.')
     })
+    assertOneReading(bearerToken(request.raw))
     const issuer = registry.get(claims.iss as string)!
     request.identity = Object.freeze({ issuer, userId: assertClaims(claims, issuer), claims })
   })

@@ -1,5 +1,5 @@
 import { KeyObject, type webcrypto } from 'node:crypto'
-import { createLocalJWKSet, createRemoteJWKSet, customFetch, errors, type JWSHeaderParameters } from 'jose'
+import { createLocalJWKSet, createRemoteJWKSet, customFetch, jwksCache, type ExportedJWKSCache, type JSONWebKeySet } from 'jose'
 import { Problem } from '../../errors.ts'
 
 /** One fetch for unknown key ids, and one try after a failed fetch, in this time. */
@@ -25,54 +25,49 @@ export interface KeySource {
 }
 
 /**
- * jose's remote key set (single flight, timeout, cooldown, no redirects) behind what a public endpoint needs on top:
- * a bounded body, a pause after failures, and a stale set on transport errors only, never because a key is absent.
+ * jose's remote key set (single flight, timeout, no redirects) behind what a public endpoint needs on top: a bounded
+ * body, a pause after failures, and a stale set on failures to get one only, never because a key is absent.
  * @param jwksUri from the registry of trusted issuers; nothing in a token can lead elsewhere
  */
 export function createKeySource (jwksUri: string): KeySource {
-  const remote = createRemoteJWKSet(new URL(jwksUri), { timeoutDuration: TIMEOUT_MS, cooldownDuration: COOLDOWN_MS, cacheMaxAge: FRESH_MS, [customFetch]: fetchBounded })
+  // jose keeps the last good set here, with the time of its load.
+  const last: Partial<ExportedJWKSCache> = {}
+  const remote = createRemoteJWKSet(new URL(jwksUri), { timeoutDuration: TIMEOUT_MS, cooldownDuration: COOLDOWN_MS, cacheMaxAge: FRESH_MS, [customFetch]: fetchBounded, [jwksCache]: last as ExportedJWKSCache })
+  const finders = new WeakMap<JSONWebKeySet, ReturnType<typeof createLocalJWKSet>>()
   const pems = new WeakMap<object, string>()
   let failedAt = -Infinity
-  let loadedAt = -Infinity
 
-  async function lookUp (header: JWSHeaderParameters) {
-    if (remote.fresh || Date.now() - failedAt >= COOLDOWN_MS) {
-      const wasLoading = !remote.fresh
-      try {
-        const key = await remote(header)
-        if (wasLoading || remote.coolingDown) loadedAt = Date.now()
-        return key
-      } catch (error) {
-        if (isAnswer(error)) throw error
-        failedAt = Date.now()
-      }
-    }
-    const last = remote.jwks()
-    if (last === undefined || Date.now() - loadedAt > STALE_MS) throw new Problem('KEYS_UNAVAILABLE', `The keys of ${jwksUri} can't be had.`, { retryAfter: COOLDOWN_MS / 1000 })
-    return createLocalJWKSet(last)(header)
+  /** Loads the set where it is old, or lacks this key and may have got it since. */
+  async function refresh (kid?: string): Promise<void> {
+    const isLacking = kid !== undefined && !remote.coolingDown && last.jwks?.keys.every((key) => key.kid !== kid)
+    if (remote.fresh && !isLacking) return
+    if (Date.now() - failedAt >= COOLDOWN_MS) await remote.reload().catch(() => { failedAt = Date.now() })
+  }
+
+  /** The last good set, unless it is too old to be believed. */
+  function usable (): JSONWebKeySet | undefined {
+    return last.uat !== undefined && Date.now() - last.uat <= STALE_MS ? last.jwks : undefined
   }
 
   return {
     async keyFor ({ alg, kid }) {
-      const key = await lookUp({ alg, kid }).catch((error: unknown) => {
-        throw error instanceof Problem ? error : new Problem('UNAUTHENTICATED', 'The token is signed with a key that its issuer does not have.')
+      await refresh(kid)
+      const set = usable()
+      if (set === undefined) throw new Problem('KEYS_UNAVAILABLE', `The keys of ${jwksUri} can't be had.`, { retryAfter: COOLDOWN_MS / 1000 })
+      const find = finders.get(set) ?? createLocalJWKSet(set)
+      finders.set(set, find)
+      const key = await find({ alg, kid }).catch(() => {
+        throw new Problem('UNAUTHENTICATED', 'The token is signed with a key that its issuer does not have.')
       })
       const pem = pems.get(key) ?? toPem(key)
       pems.set(key, pem)
       return pem
     },
     async ready () {
-      if (remote.jwks() !== undefined && Date.now() - loadedAt <= STALE_MS) return true
-      // Any key id will do: the set is loaded to look for it.
-      const error: unknown = await lookUp({ alg: 'RS256', kid: '-' }).catch((cause: unknown) => cause)
-      return !(error instanceof Problem)
+      if (usable() === undefined) await refresh()
+      return usable() !== undefined
     }
   }
-}
-
-/** The set was read and has no (one) such key: an answer, and not a failure to get one. */
-function isAnswer (error: unknown): boolean {
-  return error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys || error instanceof errors.JOSENotSupported
 }
 
 function toPem (key: webcrypto.CryptoKey): string {

@@ -1,0 +1,21 @@
+# syntax=docker/dockerfile:1
+# The hub in a container: the bundle and Node, nothing else. No dev dependencies and no embedded store come along.
+
+FROM node:24-slim AS build
+WORKDIR /hub
+COPY package.json package-lock.json ./
+RUN npm ci --omit=optional --no-audit --no-fund
+COPY tsconfig.json ./
+COPY entities entities
+COPY src src
+COPY scripts scripts
+RUN npm run --silent build
+
+FROM node:24-slim
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000
+WORKDIR /hub
+COPY --from=build /hub/dist dist
+USER node
+EXPOSE 3000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "--enable-source-maps", "dist/server.mjs"]

@@ -1,0 +1,68 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { freePort } from '../src/local/embedded-store.ts'
+import { startServer } from '../test/harness/server.ts'
+
+const USAGE = `npm run crash: kills the hub at random points while it writes, and counts acknowledged writes that are lost
+
+  npm run crash -- [--points 200] [--writers 8]
+
+Each point starts the hub on the same DATA_DIR, writes until a random moment, sends kill -9, starts it again and reads
+every record that was acknowledged. Exit code 1 if one is lost. Needs dist/ (npm run build).`
+
+const { values: { points: pointsText, writers: writersText, help } } = parseArgs({ options: { points: { type: 'string', default: '200' }, writers: { type: 'string', default: '8' }, help: { type: 'boolean' } } })
+if (help === true) console.log(USAGE)
+else process.exitCode = await crash(Number(pointsText), Number(writersText)) === 0 ? 0 : 1
+
+/** @returns how many acknowledged writes were lost */
+async function crash (points: number, writers: number): Promise<number> {
+  const dir = await mkdtemp(join(tmpdir(), 'sync-hub-crash-'))
+  // One port throughout: it is part of the issuer's name, and tokens are to outlive the kills.
+  const env = { DATA_DIR: dir, PORT: String(await freePort()), LOG_LEVEL: 'silent' }
+  /** The last number that was acknowledged for each record. Numbers only grow, so a later one is no loss. */
+  const acknowledged = new Map<string, number>()
+  let number = 0
+  let lost = 0
+  let slowest = 0
+  try {
+    let server = await startServer(env)
+    for (let point = 1; point <= points; point++) {
+      const headers = { authorization: `Bearer ${await server.token('crash', 'writer')}`, 'content-type': 'application/json' }
+      const touched = new Set<string>()
+      let running = true
+      const writing = Array.from({ length: writers }, async (_, writer) => {
+        while (running) {
+          const id = `w${writer}-${number % 5}`
+          const value = ++number
+          const response = await fetch(`${server.url}/v1/settings/${id}`, { method: 'PUT', headers, body: JSON.stringify({ value }) }).catch(() => undefined)
+          if (response?.ok !== true) continue
+          await response.arrayBuffer().catch(() => undefined)
+          acknowledged.set(id, value)
+          touched.add(id)
+        }
+      })
+      await new Promise((resolve) => { setTimeout(resolve, Math.random() * 250) }) // the random moment
+      await server.end('SIGKILL')
+      running = false
+      await Promise.all(writing)
+      server = await startServer(env)
+      slowest = Math.max(slowest, server.readyAfter)
+      for (const id of point === points ? acknowledged.keys() : touched) {
+        const response = await fetch(`${server.url}/v1/settings/${id}`, { headers })
+        const { value } = await response.json() as { value?: number }
+        if (value === undefined || value < acknowledged.get(id)!) {
+          lost++
+          console.error(`lost: ${id} is ${value ?? `gone (${response.status})`}, ${acknowledged.get(id)} was acknowledged`)
+        }
+      }
+      if (point % 20 === 0) console.error(`${point} of ${points} kills, ${number} writes sent, ${lost} lost`)
+    }
+    await server.end('SIGTERM')
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+  console.log(`${points} kills, ${number} writes sent, ${lost} acknowledged writes lost; slowest restart ${Math.round(slowest)} ms`)
+  return lost
+}

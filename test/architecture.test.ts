@@ -1,0 +1,80 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import t from 'tap'
+import { registry } from '../entities/index.ts'
+
+/** The plan of the house, held: layers, privileges by folder, and habits that a compiler does not see. */
+const files = [...walk('src'), ...walk('entities')].map((path) => ({ path, text: readFileSync(path, 'utf8') }))
+const code = new Map(files.map(({ path, text }) => [path, text.replace(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, '')]))
+
+function walk (dir: string): string[] {
+  return readdirSync(dir, { withFileTypes: true }).flatMap((entry) => entry.isDirectory() ? walk(join(dir, entry.name)) : [join(dir, entry.name)])
+}
+
+/** From the top down; a file imports its own layer and those below. `src/local` and the entries stand beside the tower. */
+const LAYERS = [/^src\/(?:server|lambda)\.ts$/, /^src\/app\.ts$/, /^src\/routes\//, /^src\/plugins\//, /^src\/services\//, /^src\/store\//, /^src\/(?:config|errors|version)\.ts$/, /^entities\//]
+const layerOf = (path: string) => LAYERS.findIndex((layer) => layer.test(path))
+
+function importsOf (path: string): { from: string, typeOnly: boolean }[] {
+  return [...code.get(path)!.matchAll(/^(import|export)( type)?\s[^'\n]*?(?:\{[^}]*\}[^'\n]*?)?'([^']+)'/gm)].map(([, , type, from]) => ({ typeOnly: type !== undefined, from: from!.startsWith('.') ? relative('.', join(dirname(path), from!)) : from! }))
+}
+
+/** Where a pattern occurs, except in the files that may hold it. */
+const uses = (pattern: RegExp, allowed: RegExp) => files.map(({ path }) => path).filter((path) => !allowed.test(path) && pattern.test(code.get(path)!))
+
+t.test('each layer imports itself and those below', (t) => {
+  for (const { path } of files.filter(({ path }) => layerOf(path) >= 0)) {
+    for (const { from } of importsOf(path)) {
+      if (!from.startsWith('src/') && !from.startsWith('entities/')) continue
+      const ok = from.startsWith('src/local/') ? path === 'src/server.ts' : layerOf(from) >= layerOf(path)
+      t.ok(ok, `${path} imports ${from}`)
+    }
+  }
+  t.end()
+})
+
+t.test('no file imports itself through others', (t) => {
+  const state = new Map<string, 'open' | 'done'>()
+  const visit = (path: string, trail: string[]) => {
+    if (state.get(path) === 'done') return
+    if (state.get(path) === 'open') return t.fail([...trail, path].join(' -> '))
+    state.set(path, 'open')
+    for (const { from, typeOnly } of importsOf(path)) if (!typeOnly && code.has(from)) visit(from, [...trail, path])
+    state.set(path, 'done')
+  }
+  for (const { path } of files) visit(path, [])
+  t.equal([...state.values()].filter((value) => value === 'done').length, files.length)
+  t.end()
+})
+
+t.test('a folder is a privilege', (t) => {
+  t.strictSame(uses(/from '(?:@aws-sdk|@smithy)/, /^src\/(?:store|local)\/|^src\/app\.ts$/), [], 'the AWS SDK is for the store')
+  t.strictSame(uses(/from '(?:@fastify|fastify)/, /^src\/(?:app|lambda)\.ts$|^src\/(?:plugins|routes|local)\//), [], 'services, store and entities know no HTTP')
+  t.strictSame(uses(/process\.env/, /^src\/config\.ts$/), [], 'the environment is read in one place')
+  t.strictSame(uses(/\bclaims\b/, /^src\/plugins\/(?:auth\/|tenant\.ts)|^src\/local\/issuer\.ts$/), [], 'claims are read where they are checked')
+  t.strictSame(uses(/\.go\(/, /^src\/services\/(?:space\/rows|listing|public-settings)\.ts$/), [], 'rows are read and written in few places')
+  t.strictSame(uses(/\.(?:find|match|scan)\b\s*\(\{|\.scan\b|ScanCommand/, /^$/), [], 'nothing can become a Scan')
+  t.strictSame(uses(/new Service\(/, /^$/), [], 'no shared entity is handed to a Service')
+  t.strictSame(uses(/\b(?:enum|namespace)\s+\w+\s*\{|NODE_ENV|AsyncLocalStorage/, /^$/), [])
+  t.end()
+})
+
+t.test('every registry is complete', (t) => {
+  const kinds = files.filter(({ text }) => /\bdefine\(\{/.test(text)).map(({ path }) => path)
+  t.strictSame(kinds.map((path) => /(\w+)\.ts$/.exec(path)![1]).sort(), Object.keys(registry).sort(), 'each kind of record is registered')
+  const listed = readFileSync('src/routes/index.ts', 'utf8')
+  const routes = files.map(({ path }) => path).filter((path) => path.startsWith('src/routes/') && /export default/.test(code.get(path)!) && !path.endsWith('index.ts'))
+  for (const path of routes) t.match(listed, `./${path.slice('src/routes/'.length)}`, path)
+  for (const entity of walk('entities').filter((path) => /casing|composite/.test(code.get(path)!))) {
+    for (const [line] of code.get(entity)!.matchAll(/^.*composite:.*$/gm)) t.match(line, /casing: 'none'/, `${entity}: ${line.trim()}`)
+  }
+  t.end()
+})
+
+t.test('files are small, and say in their name what they do', (t) => {
+  for (const { path, text } of files) {
+    t.ok(text.split('\n').length <= 250, `${path} has at most 250 lines`)
+    t.notMatch(path, /util|helper|manager|common|base\b/i)
+  }
+  t.end()
+})

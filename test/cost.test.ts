@@ -1,0 +1,78 @@
+import t, { type Test } from 'tap'
+import { traceClient } from './harness/client.ts'
+import { startHub, testConfig, type Answer } from './harness/hub.ts'
+
+/**
+ * What every route costs: calls to the store, and capacity units (on-demand DynamoDB bills both
+ * kinds of unit; an index is billed apart from its table). The table is printed for README, which a test holds to it.
+ */
+const config = await testConfig()
+const traced = traceClient(config)
+const hub = await startHub(t, config, { client: traced.client })
+const alice = await hub.as({ tenant: 'acme', user: 'alice' })
+const page = { url: 'https://example.com/some/page', title: 'A page of about usual length', tags: ['reading'] }
+// The space is known to this process and holds a page of bookmarks before anything is counted.
+await Promise.all(Array.from({ length: 60 }, (_, index) => alice.put(`/v1/bookmarks/b${String(index).padStart(2, '0')}`, page)))
+await alice.put('/v1/settings/theme', { value: 'dark' })
+await alice.put('/v1/settings/shared', { value: 'x', isPublic: true })
+const { body: { publicId } } = await alice.get('/v1/settings/shared')
+
+interface Cost { trips: number, read?: number, write?: number, index?: number }
+const rows: string[] = []
+
+/** Runs one request and holds what it cost. */
+async function costs (t: Test, title: string, expected: Cost, request: () => Promise<Answer>): Promise<void> {
+  traced.reset()
+  const { status } = await request()
+  const writes = traced.calls.filter(({ name }) => name.startsWith('TransactWrite'))
+  const reads = traced.calls.filter((call) => !writes.includes(call))
+  const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0)
+  const actual = { trips: traced.calls.length, read: sum(reads.map(({ table, indexes }) => table + indexes)), write: sum(writes.map(({ table }) => table)), index: sum(writes.map(({ indexes }) => indexes)) }
+  rows.push(`| ${title} | ${actual.trips} | ${actual.read || '-'} | ${actual.write || '-'} | ${actual.index || '-'} |`)
+  t.ok(status < 400, `${title}: ${status}`)
+  t.strictSame(actual, { read: 0, write: 0, index: 0, ...expected }, title)
+}
+
+t.test('each route costs what the README says', async (t) => {
+  await costs(t, '`GET /v1/bookmarks/{id}`, `GET /v1/settings/{id}`', { trips: 1, read: 1 }, () => alice.get('/v1/bookmarks/b00'))
+  await costs(t, '`GET /v1/bookmarks`, 50 of about 400 bytes', { trips: 1, read: 5 }, () => alice.get('/v1/bookmarks'))
+  await costs(t, '`GET /v1/bookmarks?sort=-createdAt`, 50', { trips: 2, read: 26.5 }, () => alice.get('/v1/bookmarks?sort=-createdAt'))
+  await costs(t, '`GET /v1/settings`', { trips: 1, read: 1 }, () => alice.get('/v1/settings'))
+  await costs(t, '`PUT` a bookmark or setting that exists', { trips: 1, write: 6 }, () => alice.put('/v1/bookmarks/b00', page))
+  await costs(t, '`PUT`, `POST` a new bookmark or setting', { trips: 1, write: 6, index: 1 }, () => alice.post('/v1/bookmarks', page))
+  await costs(t, '`PUT` with an `Idempotency-Key`', { trips: 2, read: 1, write: 8 }, () => alice.put('/v1/bookmarks/b00', page, { 'idempotency-key': 'k' }))
+  await costs(t, '`PATCH`', { trips: 2, read: 1, write: 6 }, () => alice.patch('/v1/bookmarks/b00', { title: 'x' }))
+  await costs(t, '`DELETE`', { trips: 2, read: 1, write: 6, index: 1 }, () => alice.delete('/v1/bookmarks/b01'))
+  await costs(t, '`PUT` a new public setting', { trips: 1, write: 6, index: 2 }, () => alice.put('/v1/settings/shared2', { value: 'x', isPublic: true }))
+  await costs(t, '`GET /v1/public/settings/{publicId}`', { trips: 1, read: 0.5 }, () => hub.anyone.get(`/v1/public/settings/${publicId}`))
+  await costs(t, '`GET /v1/public/settings`, all ten shards', { trips: 10, read: 5 }, () => hub.anyone.get('/v1/public/settings'))
+  await costs(t, '`GET /v1/tenant`', { trips: 1, read: 1 }, () => alice.get('/v1/tenant'))
+  await costs(t, '`GET /ready`', { trips: 1, read: 0.5 }, () => hub.anyone.get('/ready'))
+  await costs(t, '`GET /health`, `GET /v1/limits`, `GET /openapi.json`', { trips: 0 }, () => hub.anyone.get('/v1/limits'))
+})
+
+t.test('the first write to a space that this process has not seen reads HEAD, and founds the space', async (t) => {
+  const bob = await hub.as({ tenant: 'acme', user: 'bob' })
+  await costs(t, 'first `PUT` ever in a space (two of the calls at once)', { trips: 3, read: 2, write: 8, index: 1 }, () => bob.put('/v1/bookmarks/b', page))
+})
+
+t.test('50 writers of one space at once share their transactions', async (t) => {
+  traced.reset()
+  await Promise.all(Array.from({ length: 50 }, (_, index) => alice.put(`/v1/bookmarks/b${String(index + 2).padStart(2, '0')}`, page)))
+  const written = traced.calls.reduce((sum, { table }) => sum + table, 0)
+  t.ok(written <= 50 * 4 + 2 * 6, `${written} WCU for 50 edits`)
+  rows.push(`| 50 edits of one space at once, each | ${traced.calls.length / 50} | - | ${written / 50} | - |`)
+})
+
+t.test('a request that is refused costs the store nothing', async (t) => {
+  traced.reset()
+  await alice.put('/v1/bookmarks/b00', { url: 'javascript:1', title: '' })
+  await alice.put('/v1/bookmarks/b00', { nope: 1 })
+  await hub.anyone.get('/v1/bookmarks')
+  await alice.get('/v1/bookmarks?cursor=x')
+  t.strictSame(traced.calls, [])
+})
+
+t.teardown(() => {
+  t.comment(['', '| request | calls | RCU | WCU | index WCU |', '|---|---|---|---|---|', ...rows].join('\n'))
+})

@@ -1,0 +1,162 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { Agent, request } from 'node:http'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { freePort, startEmbeddedStore } from '../src/local/embedded-store.ts'
+import { storeEndpoint } from './harness/hub.ts'
+import { runToEnd, startServer, type ServerProcess } from './harness/server.ts'
+
+/** The suite may run against another store: local mode then uses that one, too. */
+const given: Record<string, string> = process.env.DYNAMODB_ENDPOINT === undefined ? {} : { DYNAMODB_ENDPOINT: process.env.DYNAMODB_ENDPOINT }
+
+async function dataDir (): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'sync-hub-test-'))
+  t.teardown(() => rm(dir, { recursive: true, force: true }))
+  return dir
+}
+
+async function put (server: ServerProcess, id: string, token: string): Promise<number> {
+  const { status } = await fetch(`${server.url}/v1/bookmarks/${id}`, { method: 'PUT', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' }, body: JSON.stringify({ url: 'https://example.com', title: id }) })
+  return status
+}
+
+t.test('a hub on an empty directory', async (t) => {
+  const dir = await dataDir()
+  const port = String(await freePort())
+  let server = await startServer({ DATA_DIR: dir, PORT: port, ...given })
+  t.teardown(() => server.end('SIGKILL'))
+  t.comment(`ready ${Math.round(server.readyAfter)} ms after the start of the process, first start`)
+
+  t.test('prints a line that works when pasted', async (t) => {
+    const line = server.stderr.map((text) => text.trim()).find((text) => text.startsWith('curl '))!
+    const [, url, authorization] = /^curl -s (\S+) -H 'authorization: (.+)'$/.exec(line)!
+    const response = await fetch(url!, { headers: { authorization: authorization! } })
+    t.match(await response.json(), { tenantId: 'default', userId: 'demo' })
+  })
+  t.test('gives tokens on the command line', async (t) => {
+    const cli = (...args: string[]) => promisify(execFile)('npx', ['tsx', 'scripts/token.ts', ...args], { env: { ...process.env, PORT: port } })
+    const { stdout: token } = await cli('--tenant', 'acme', '--user', 'alice', '--role', 'admin')
+    const response = await fetch(`${server.url}/v1/tenant`, { headers: { authorization: `Bearer ${token.trim()}` } })
+    t.match(await response.json(), { tenantId: 'acme', userId: 'alice', roles: ['admin'] })
+    await t.rejects(cli('--tenant', 'NOT A TENANT'), /gave no token: .*tenant/)
+    await t.rejects(cli('--url', `http://127.0.0.1:${await freePort()}`), /No hub answers .* npm start/)
+    t.match((await cli('--help')).stdout, /--tenant/)
+  })
+  t.test('is an issuer with discovery and keys, on loopback names only', async (t) => {
+    const discovery = await (await fetch(`${server.url}/local/.well-known/openid-configuration`)).json() as { issuer: string, jwks_uri: string }
+    t.equal(discovery.issuer, `${server.url}/local`)
+    t.match(await (await fetch(discovery.jwks_uri)).json(), { keys: [{ kty: 'RSA', alg: 'RS256', use: 'sig', d: undefined }] })
+    const rebound = request(`${server.url}/local/token`, { method: 'POST', headers: { host: 'evil.example', 'content-type': 'application/json' } }).end('{}')
+    const [response] = await once(rebound, 'response') as [{ statusCode: number }]
+    t.equal(response.statusCode, 403)
+  })
+  t.test('refuses a second hub on its directory, and says how to go on', async (t) => {
+    const second = await runToEnd({ DATA_DIR: dir, PORT: String(await freePort()), ...given })
+    t.match(second, { code: 1, stderr: /DATA_DIR .* is in use by another hub \(process \d+\)/ })
+  })
+  t.test('keeps its data through kill -9', async (t) => {
+    const token = await server.token('acme', 'alice')
+    t.equal(await put(server, 'kept', token), 201)
+    await server.end('SIGKILL')
+    server = await startServer({ DATA_DIR: dir, PORT: port, ...given })
+    t.comment(`ready ${Math.round(server.readyAfter)} ms after the start of the process, later start`)
+    t.equal((await fetch(`${server.url}/v1/bookmarks/kept`, { headers: { authorization: `Bearer ${token}` } })).status, 200, 'the token is still good as well')
+  })
+  t.test('logs JSON lines, and ends with its store when asked to', async (t) => {
+    t.equal(await server.end('SIGTERM'), 0)
+    const lines = server.stdout.map((line) => JSON.parse(line) as Record<string, unknown>)
+    t.ok(lines.some(({ msg, route, tenantId }) => msg === 'request' && route === '/v1/bookmarks/:id' && tenantId === 'acme'))
+    t.ok(lines.some(({ msg }) => msg === 'shutting down'))
+    if (given.DYNAMODB_ENDPOINT === undefined) await startEmbeddedStore(join(dir, 'hub.db')).then((store) => store.stop())
+    await t.rejects(readFile(join(dir, 'hub.lock')), { code: 'ENOENT' })
+  })
+})
+
+t.test('SIGTERM under load resets nobody: what was accepted is answered', async (t) => {
+  const server = await startServer({ DATA_DIR: await dataDir(), SHUTDOWN_GRACE_SECONDS: '1', ...given })
+  t.teardown(() => server.end('SIGKILL'))
+  const token = await server.token('acme', 'load')
+  const agent = new Agent({ keepAlive: true, maxSockets: 16 })
+  const outcomes = new Map<string, number>()
+  let refused = false
+  const clients = Array.from({ length: 16 }, async (_, client) => {
+    for (let index = 0; !refused; index++) {
+      const outcome = await new Promise<string>((resolve) => {
+        const sent = request(`${server.url}/v1/bookmarks/c${client}-${index % 10}`, { agent, method: 'PUT', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' } }, (response) => {
+          response.resume().on('end', () => resolve(String(response.statusCode))).on('error', (error) => resolve(`cut: ${error.message}`))
+        })
+        sent.on('error', (error: NodeJS.ErrnoException) => {
+          if (error.code === 'ECONNREFUSED') refused = true
+          resolve(error.code ?? error.message)
+        })
+        sent.end(JSON.stringify({ url: 'https://example.com', title: 'x' }))
+      })
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+    }
+  })
+  while ((outcomes.get('200') ?? 0) < 50) await new Promise((resolve) => { setTimeout(resolve, 5) })
+  const ended = server.end('SIGTERM')
+  const readiness: number[] = []
+  while (!refused) readiness.push(await fetch(`${server.url}/ready`).then(({ status }) => status, () => 0))
+  await Promise.all(clients)
+  t.equal(await ended, 0)
+  t.ok(readiness.includes(503), 'readiness went first')
+  t.strictSame([...outcomes.keys()].filter((outcome) => !['200', '201', 'ECONNREFUSED'].includes(outcome)), [], JSON.stringify(Object.fromEntries(outcomes)))
+  t.comment(`${[...outcomes].map(([outcome, count]) => `${outcome}: ${count}`).join(', ')}`)
+})
+
+t.test('a kill at any point loses no acknowledged write', async (t) => {
+  const { stdout } = await promisify(execFile)('npx', ['tsx', 'scripts/crash.ts', '--points', '3'], { env: { ...process.env, ...given } })
+  t.match(stdout, /3 kills, \d+ writes sent, 0 acknowledged writes lost/)
+  t.comment(stdout.trim())
+})
+
+t.test('a hub that can\'t work says in one sentence why, and ends', async (t) => {
+  const dir = await dataDir()
+  const taken = createServer().listen(0, '127.0.0.1')
+  await once(taken, 'listening')
+  t.teardown(() => taken.close())
+  const { port } = taken.address() as { port: number }
+  const cases: [Record<string, string>, RegExp][] = [
+    [{ DATA_DIR: dir, PORT: String(port), ...given }, /^sync-hub: PORT \d+ is in use on 127\.0\.0\.1\. Set PORT to another one\.$/m],
+    [{ PORT: 'http' }, /^sync-hub: PORT is "http"; it must be a whole number from 1 to 65535\.$/m],
+    [{ TABLE_NAME: 'x' }, /^sync-hub: AWS_REGION is missing/m],
+    [{ HOST: '0.0.0.0' }, /^sync-hub: HOST is 0\.0\.0\.0, but local mode serves loopback only/m],
+    [{ DATA_DIR: dir, DYNOXIDE_BIN: '/nowhere/dynoxide', PORT: '3999' }, /the embedded store did not start/]
+  ]
+  for (const [env, stderr] of cases) t.match(await runToEnd(env), { code: 1, stderr })
+})
+
+t.test('a hub whose store ends goes down with it, for whoever restarts it', async (t) => {
+  if (given.DYNAMODB_ENDPOINT !== undefined) return t.comment('needs the embedded store')
+  const dir = await dataDir()
+  const server = await startServer({ DATA_DIR: dir })
+  process.kill(Number(await readFile(join(dir, 'store.pid'), 'utf8')), 'SIGKILL')
+  await once(server.child, 'exit')
+  t.equal(server.child.exitCode, 1)
+  t.match(server.stdout.join('\n'), /the embedded store ended/)
+})
+
+t.test('a lock that a dead hub left is taken over; a store that does not end is named', async (t) => {
+  const dir = await dataDir()
+  await writeFile(join(dir, 'hub.lock'), '999999999')
+  const server = await startServer({ DATA_DIR: dir, ...given })
+  t.equal(await server.end('SIGINT'), 0)
+  if (given.DYNAMODB_ENDPOINT !== undefined) return
+  const stubborn = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
+  t.teardown(() => stubborn.kill('SIGKILL'))
+  await writeFile(join(dir, 'store.pid'), String(stubborn.pid))
+  t.match(await runToEnd({ DATA_DIR: dir, PORT: '3999' }), { code: 1, stderr: /The store of an earlier hub \(process \d+\) still runs/ })
+})
+
+t.test('DYNAMODB_ENDPOINT takes the place of the embedded store', async (t) => {
+  const endpoint = await storeEndpoint()
+  const server = await startServer({ DATA_DIR: await dataDir(), DYNAMODB_ENDPOINT: endpoint })
+  t.equal(await put(server, 'elsewhere', await server.token('acme', 'endpoint')) < 300, true)
+  t.equal(await server.end('SIGTERM'), 0)
+})

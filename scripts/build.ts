@@ -20,6 +20,8 @@ if (process.argv.includes('--help')) {
     outdir: 'dist',
     outExtension: { '.js': '.mjs' },
     bundle: true,
+    minifyWhitespace: true,
+    minifySyntax: true,
     platform: 'node',
     target: 'node20',
     format: 'esm',

@@ -7,17 +7,25 @@ import { startServer } from '../test/harness/server.ts'
 
 const USAGE = `npm run crash: kills the hub at random points while it writes, and counts acknowledged writes that are lost
 
-  npm run crash -- [--points 200] [--writers 8]
+  npm run crash -- [--points 200] [--writers 8] [--lanes 2]
 
 Each point starts the hub on the same DATA_DIR, writes until a random moment, sends kill -9, starts it again and reads
-every record that was acknowledged. Exit code 1 if one is lost. Needs dist/ (npm run build).`
+every record that was acknowledged. Lanes are hubs beside each other, which share the points. Exit code 1 if one is lost. Needs dist/ (npm run build).`
 
-const { values: { points: pointsText, writers: writersText, help } } = parseArgs({ options: { points: { type: 'string', default: '200' }, writers: { type: 'string', default: '8' }, help: { type: 'boolean' } } })
-if (help === true) console.log(USAGE)
-else process.exitCode = await crash(Number(pointsText), Number(writersText)) === 0 ? 0 : 1
+const { values: { points, writers, lanes, help } } = parseArgs({ options: { points: { type: 'string', default: '200' }, writers: { type: 'string', default: '8' }, lanes: { type: 'string', default: '2' }, help: { type: 'boolean' } } })
+if (help === true) {
+  console.log(USAGE)
+} else {
+  const results = await Promise.all(Array.from({ length: Number(lanes) }, () => crash(Math.ceil(Number(points) / Number(lanes)), Number(writers))))
+  const total = (name: keyof Result) => results.reduce((sum, result) => sum + result[name], 0)
+  console.log(`${total('kills')} kills, ${total('sent')} writes sent, ${total('lost')} acknowledged writes lost; slowest restart ${Math.round(Math.max(...results.map(({ slowest }) => slowest)))} ms`)
+  process.exitCode = total('lost') === 0 ? 0 : 1
+}
 
-/** @returns how many acknowledged writes were lost */
-async function crash (points: number, writers: number): Promise<number> {
+interface Result { kills: number, sent: number, lost: number, slowest: number }
+
+/** One lane: kills one hub again and again. `slowest` is the longest restart, in milliseconds. */
+async function crash (points: number, writers: number): Promise<Result> {
   const dir = await mkdtemp(join(tmpdir(), 'sync-hub-crash-'))
   // One port throughout: it is part of the issuer's name, and tokens are to outlive the kills.
   const env = { DATA_DIR: dir, PORT: String(await freePort()), LOG_LEVEL: 'silent' }
@@ -63,6 +71,5 @@ async function crash (points: number, writers: number): Promise<number> {
   } finally {
     await rm(dir, { recursive: true, force: true })
   }
-  console.log(`${points} kills, ${number} writes sent, ${lost} acknowledged writes lost; slowest restart ${Math.round(slowest)} ms`)
-  return lost
+  return { kills: points, sent: number, lost, slowest }
 }

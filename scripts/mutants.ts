@@ -8,43 +8,61 @@ import { MUTANTS, type Mutant } from './mutants/list.ts'
 
 const USAGE = `npm run mutants: plants known bugs, one at a time, in a copy of the project, and runs the suite that should notice
 
-  npm run mutants -- [--only text]     only the mutants whose name holds the text
+  npm run mutants -- [--only text] [--jobs 2]     only the mutants whose name holds the text; copies beside each other
 
 Every suite must pass unchanged first; a mutant that its suite does not notice, or that no longer fits the code, is a
 failure (exit code 1). Prints a table.`
 
-const { values: { only = '', help } } = parseArgs({ options: { only: { type: 'string' }, help: { type: 'boolean' } } })
+const { values: { only = '', jobs, help } } = parseArgs({ options: { only: { type: 'string' }, jobs: { type: 'string', default: '2' }, help: { type: 'boolean' } } })
 if (help === true) console.log(USAGE)
 else process.exitCode = await main(MUTANTS.filter(({ name }) => name.includes(only)))
 
 async function main (mutants: readonly Mutant[]): Promise<number> {
-  const copy = await mkdtemp(join(tmpdir(), 'sync-hub-mutants-'))
+  const copies = await Promise.all(Array.from({ length: Number(jobs) }, copyProject))
   try {
-    for (const part of ['src', 'entities', 'test', 'scripts', 'dist', 'package.json', 'tsconfig.json', '.taprc', 'template.yaml', '.env.example']) await cp(part, join(copy, part), { recursive: true })
-    await symlink(resolve('node_modules'), join(copy, 'node_modules'))
-    for (const suite of new Set(mutants.map(({ suite }) => suite))) {
-      if (await passes(copy, suite)) continue
-      console.error(`${suite} fails without any mutant: mend that first`)
+    const failing: string[] = []
+    await share([...new Set(mutants.map(({ suite }) => suite))], copies, async (copy, suite) => { if (!await passes(copy, suite)) failing.push(suite) })
+    if (failing.length > 0) {
+      console.error(`${failing.join(', ')}: fails without any mutant; mend that first`)
       return 1
     }
-    const rows: string[] = []
-    let survived = 0
-    for (const [index, { name, file, find, replace, suite }] of mutants.entries()) {
-      const path = join(copy, file)
-      const original = await readFile(path, 'utf8')
-      const fits = original.split(find).length === 2
-      await writeFile(path, original.replace(find, () => replace))
-      const result = !fits ? 'does not fit the code any more' : await passes(copy, suite) ? 'SURVIVED' : 'caught'
-      await writeFile(path, original)
-      if (result !== 'caught') survived++
-      rows.push(`| ${name} | ${file} | ${suite} | ${result} |`)
-      console.error(`${index + 1} of ${mutants.length}: ${name}: ${result}`)
-    }
-    console.log(['| planted bug | in | suite | result |', '|---|---|---|---|', ...rows, '', `${mutants.length - survived} of ${mutants.length} planted bugs caught`].join('\n'))
-    return survived === 0 ? 0 : 1
+    const results = new Map<Mutant, string>()
+    await share(mutants, copies, async (copy, mutant) => {
+      results.set(mutant, await plant(copy, mutant))
+      console.error(`${results.size} of ${mutants.length}: ${mutant.name}: ${results.get(mutant)}`)
+    })
+    const caught = [...results.values()].filter((result) => result === 'caught').length
+    const rows = mutants.map((mutant) => `| ${mutant.name} | ${mutant.file} | ${mutant.suite} | ${results.get(mutant)} |`)
+    console.log(['| planted bug | in | suite | result |', '|---|---|---|---|', ...rows, '', `${caught} of ${mutants.length} planted bugs caught`].join('\n'))
+    return caught === mutants.length ? 0 : 1
   } finally {
-    await rm(copy, { recursive: true, force: true })
+    await Promise.all(copies.map((copy) => rm(copy, { recursive: true, force: true })))
   }
+}
+
+/** A copy of what the suites need, with the same node_modules. */
+async function copyProject (): Promise<string> {
+  const copy = await mkdtemp(join(tmpdir(), 'sync-hub-mutants-'))
+  for (const part of ['src', 'entities', 'test', 'scripts', 'dist', 'package.json', 'tsconfig.json', '.taprc', 'template.yaml', '.env.example']) await cp(part, join(copy, part), { recursive: true })
+  await symlink(resolve('node_modules'), join(copy, 'node_modules'))
+  return copy
+}
+
+/** Works a list off, one worker for each copy. */
+async function share<T> (items: readonly T[], copies: readonly string[], work: (copy: string, item: T) => Promise<void>): Promise<void> {
+  const rest = [...items]
+  await Promise.all(copies.map(async (copy) => { for (let item = rest.shift(); item !== undefined; item = rest.shift()) await work(copy, item) }))
+}
+
+/** Plants one bug, runs its suite, and takes the bug out again. */
+async function plant (copy: string, { file, find, replace, suite }: Mutant): Promise<string> {
+  const path = join(copy, file)
+  const original = await readFile(path, 'utf8')
+  if (original.split(find).length !== 2) return 'does not fit the code any more'
+  await writeFile(path, original.replace(find, () => replace))
+  const survived = await passes(copy, suite)
+  await writeFile(path, original)
+  return survived ? 'SURVIVED' : 'caught'
 }
 
 /** Runs one suite in the copy, up to its first failure. */

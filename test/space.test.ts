@@ -1,15 +1,13 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { bookmark } from '../entities/bookmark.ts'
-import type { Definition } from '../entities/definition.ts'
 import { spaceKey } from '../entities/fields.ts'
-import { DirectoryEntry, Head, LogEntry } from '../entities/space.ts'
+import { DirectoryEntry } from '../entities/space.ts'
 import { buildApp } from '../src/app.ts'
-import type { Outcome, Write } from '../src/services/space/change.ts'
-import { createWriter } from '../src/services/space/writer.ts'
 import type { Store } from '../src/store/store.ts'
 import { traceClient } from './harness/client.ts'
 import { person, startHub, testConfig, type Person } from './harness/hub.ts'
+import { logOf } from './harness/log.ts'
 
 const base = await testConfig()
 const traced = traceClient(base)
@@ -17,16 +15,7 @@ const hub = await startHub(t, base, { client: traced.client })
 const { config } = hub
 const store: Store = { client: traced.client, table: config.table }
 const page = { url: 'https://example.com', title: 'x' }
-t.teardown(() => { for (const line of hub.log) if (line.includes('INTERNAL')) t.comment(line) })
 t.beforeEach(() => { traced.fault = undefined; traced.reset() })
-
-/** What the log of a user's space says, and where HEAD stands. */
-async function logOf (userId: string, tenantId = 'acme') {
-  const space = spaceKey(tenantId, 'USER', userId)
-  const { data: head } = await Head.get(space).go({ ...store, consistent: true })
-  const { data: entries } = await LogEntry.query.byNumber(space).go({ ...store, consistent: true, pages: 'all' })
-  return { head, entries }
-}
 
 t.test('every change is the next numbered entry of the space\'s log', async (t) => {
   const alice = await hub.as({ tenant: 'acme', user: 'alice' })
@@ -34,7 +23,7 @@ t.test('every change is the next numbered entry of the space\'s log', async (t) 
   await alice.put('/v1/settings/s1', { value: 1 })
   await alice.patch('/v1/bookmarks/b1', { title: 'y' })
   await alice.delete('/v1/bookmarks/b1')
-  const { head, entries } = await logOf('alice')
+  const { head, entries } = await logOf(store, 'alice')
   t.match(head, { n: 4, count: 1, floor: 0 })
   t.strictSame(entries.map(({ n, ops }) => [n, ...ops.map(({ type, id, act }) => `${act} ${type} ${id}`)]), [[1, 'put bookmark b1'], [2, 'put setting s1'], [3, 'put bookmark b1'], [4, 'delete bookmark b1']])
   t.ok(entries.every(({ expiresAt }) => Math.abs(expiresAt - Date.now() / 1000 - 90 * 86_400) < 60))
@@ -43,7 +32,7 @@ t.test('every change is the next numbered entry of the space\'s log', async (t) 
   const { data: tombstone } = await bookmark.entity.get({ ...spaceKey('acme', 'USER', 'alice'), id: 'b1' }).go(store)
   t.match(tombstone, { title: 'y', rev: 4 }, 'a tombstone keeps what was there')
   t.match(await alice.put('/v1/bookmarks/bad', { url: 'x:y', title: '' }), { status: 400 })
-  t.equal((await logOf('alice')).head?.n, 4, 'what is refused leaves no trace')
+  t.equal((await logOf(store, 'alice')).head?.n, 4, 'what is refused leaves no trace')
 })
 
 t.test('writers of one space in one process ride together: many changes, few transactions, a change-set each', async (t) => {
@@ -55,7 +44,7 @@ t.test('writers of one space in one process ride together: many changes, few tra
   t.equal(new Set(answers.map(({ body }) => body.rev)).size, 200, 'each has a number of its own')
   const transactions = traced.calls.filter(({ name }) => name.startsWith('TransactWrite')).length
   t.ok(transactions <= 12, `${transactions} transactions for 200 changes`)
-  const { head, entries } = await logOf('bob')
+  const { head, entries } = await logOf(store, 'bob')
   t.match(head, { n: 201, count: 201 })
   t.strictSame(entries.map(({ n }) => n), Array.from({ length: 201 }, (_, index) => index + 1), 'without a hole')
 })
@@ -67,7 +56,7 @@ t.test('a write whose own condition fails is answered alone, and the others happ
     ? carol.put('/v1/bookmarks/c0', page, { 'if-match': '"999"' })
     : carol.put(`/v1/bookmarks/n${index}`, page)))
   t.strictSame(answers.map(({ status }) => status), Array.from({ length: 30 }, (_, index) => index % 3 === 0 ? 412 : 201))
-  t.match((await logOf('carol')).head, { n: 21, count: 21 })
+  t.match((await logOf(store, 'carol')).head, { n: 21, count: 21 })
 })
 
 t.test('of edits of one record with the same tag exactly one wins', async (t) => {
@@ -76,6 +65,28 @@ t.test('of edits of one record with the same tag exactly one wins', async (t) =>
   const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => dave.put('/v1/bookmarks/d', { ...page, title: `${index}` }, { 'if-match': headers.etag as string })))
   t.equal(answers.filter(({ status }) => status === 200).length, 1)
   t.equal(answers.filter(({ status }) => status === 412).length, 19)
+})
+
+t.test('of patches of one record at once none is lost', async (t) => {
+  const eve = await hub.as({ tenant: 'acme', user: 'eve' })
+  await eve.put('/v1/settings/s', { value: {} })
+  const names = Array.from({ length: 20 }, (_, index) => `k${index}`)
+  const answers = await Promise.all(names.map((name) => eve.patch('/v1/settings/s', { value: { [name]: 1 } })))
+  t.strictSame(answers.map(({ status }) => status), names.map(() => 200))
+  t.strictSame(Object.keys((await eve.get('/v1/settings/s')).body.value).sort(), names.sort())
+})
+
+t.test('a process that has not seen a record finds out that it exists', async (t) => {
+  const { token } = await hub.as({ tenant: 'acme', user: 'cold' })
+  const first = await person(hub.app, token).put('/v1/bookmarks/c1', page)
+  await person(hub.app, token).put('/v1/bookmarks/c2', page)
+  const app = await buildApp(config, { logStream: { write: () => {} } })
+  t.teardown(() => app.close())
+  const cold = person(app, token)
+  t.equal((await cold.put('/v1/bookmarks/c2', page)).status, 200, 'it reads HEAD, and the record with it')
+  const second = await cold.put('/v1/bookmarks/c1', page)
+  t.match(second, { status: 200, body: { createdAt: first.body.createdAt } }, 'it takes the id to be new, and is corrected by the transaction')
+  t.match((await logOf(store, 'cold')).head, { n: 4, count: 2 })
 })
 
 t.test('two processes on one space: nothing is lost, doubled or overwritten', async (t) => {
@@ -96,7 +107,7 @@ t.test('two processes on one space: nothing is lost, doubled or overwritten', as
   await Promise.all([...Array.from({ length: 10 }, (_, index) => increment(index % 2 === 0 ? here : there)), ...adds])
   const added = (await Promise.all(adds)).filter(({ status }) => status === 201).length
   t.equal((await here.get('/v1/settings/counter')).body.value, 10)
-  const { head, entries } = await logOf('erin')
+  const { head, entries } = await logOf(store, 'erin')
   t.equal(head?.count, added + 1)
   t.strictSame(entries.map(({ n }) => n), Array.from({ length: head!.n }, (_, index) => index + 1))
 
@@ -123,7 +134,7 @@ t.test('a space takes its quota and no more, also under a race and from two proc
   t.ok(answers.every(({ status }) => [201, 503, 507].includes(status)))
   t.ok(stored <= 10, `${stored} stored`)
   while ((await one.put(`/v1/settings/fill${Math.random().toString(36).slice(2)}`, { value: 1 })).status === 201) { /* to the brim */ }
-  t.match((await logOf('many', 'quota')).head, { count: 10 })
+  t.match((await logOf(store, 'many', 'quota')).head, { count: 10 })
   t.match(await one.put('/v1/settings/more', { value: 1 }), { status: 507, body: { errorType: 'QUOTA_EXCEEDED', limit: { name: 'spaceRecords', value: 10, sent: 11 } } })
 
   const { items } = (await one.get('/v1/settings')).body
@@ -142,103 +153,4 @@ t.test('the bytes and records of HEAD are always those of the records', async (t
     const { body: { usage } } = await user.get('/v1/tenant')
     t.strictSame(usage, { records: items.length, bytes: items.reduce((sum: number, item: unknown) => sum + Buffer.byteLength(JSON.stringify(item)), 0) })
   }), { numRuns: 40 })
-})
-
-t.test('a lost reply does not write twice', async (t) => {
-  const fay = await hub.as({ tenant: 'acme', user: 'fay' })
-  let lost = 0
-  await fay.put('/v1/bookmarks/f0', page)
-  traced.client.middlewareStack.add((next) => async (args) => {
-    const result = await next(args)
-    if (lost++ > 0) return result
-    throw Object.assign(new Error('socket hang up'), { name: 'TimeoutError', $retryable: {} })
-  }, { step: 'deserialize', name: 'lose', priority: 'low' })
-  t.teardown(() => traced.client.middlewareStack.remove('lose'))
-  t.equal((await fay.put('/v1/bookmarks/f1', page)).status, 201)
-  t.ok(lost > 1, 'the SDK tried again')
-  const { head, entries } = await logOf('fay')
-  t.match(head, { n: 2, count: 2 })
-  t.equal(entries.length, 2)
-})
-
-t.test('when the store fails the answer is a constant 503, and the next write starts from what is really there', async (t) => {
-  const gus = await hub.as({ tenant: 'acme', user: 'gus' })
-  await gus.put('/v1/bookmarks/g0', page)
-  traced.fault = async (_name, next) => { await next(); throw Object.assign(new Error('arn:aws:iam::123456789012:role/secret'), { name: 'TimeoutError' }) }
-  const failed = await gus.put('/v1/bookmarks/g1', page)
-  t.match(failed, { status: 503, headers: { 'retry-after': 1 }, body: { errorType: 'STORE_UNAVAILABLE' } })
-  t.notMatch(failed.text, /arn|secret|role/)
-  traced.fault = undefined
-  t.equal((await gus.put('/v1/bookmarks/g1', page)).status, 200, 'it had happened')
-  t.equal((await gus.put('/v1/bookmarks/g2', page)).status, 201)
-  t.match((await logOf('gus')).head, { n: 4, count: 3 })
-
-  traced.fault = async () => { throw Object.assign(new Error('User: arn:aws:sts::1:x is not authorized'), { name: 'AccessDeniedException' }) }
-  t.match(await gus.get('/v1/bookmarks/g1'), { status: 403, body: { errorType: 'UNAUTHORIZED_ACCESS' } })
-  t.match(await gus.get('/v1/bookmarks'), { status: 403 }, 'and never an empty list')
-  traced.fault = async () => { throw Object.assign(new Error('the item is {secret}'), { name: 'ValidationException' }) }
-  const broken = await gus.get('/v1/bookmarks/g1')
-  t.strictSame([broken.status, Object.keys(broken.body), broken.body.title], [500, ['type', 'title', 'status', 'instance', 'errorType'], 'Something went wrong on our side'])
-  t.notMatch(hub.log.join(''), /\{secret\}/, 'not in the log either')
-})
-
-t.test('conflicts are tried again, and in the end the client is told to', async (t) => {
-  const hal = await hub.as({ tenant: 'acme', user: 'hal' })
-  await hal.put('/v1/bookmarks/h0', page)
-  let conflicts = 3
-  const conflict = () => Object.assign(new Error('conflict'), { name: 'TransactionCanceledException', CancellationReasons: [{ Code: 'TransactionConflict' }] })
-  traced.fault = async (name, next) => { if (name.startsWith('TransactWrite') && conflicts-- > 0) throw conflict(); return next() }
-  t.equal((await hal.put('/v1/bookmarks/h1', page)).status, 201)
-  conflicts = Infinity
-  t.match(await hal.put('/v1/bookmarks/h2', page), { status: 503, headers: { 'retry-after': 1 }, body: { errorType: 'CONTENTION' } })
-  t.match((await logOf('hal')).head, { n: 2, count: 2 })
-})
-
-t.test('a batch of reads that the store puts off is asked for again', async (t) => {
-  const writer = createWriter({ limits: config.limits, retentionDays: 90 })
-  const space = spaceKey('acme', 'USER', 'ida')
-  const definition = bookmark as unknown as Definition
-  const write = (ids: string[]): Write => ({ store, space, sessionId: 's1', changes: ids.map((id) => ({ definition, id, act: 'put', content: { ...page, tags: [] } })) })
-  const ids = Array.from({ length: 60 }, (_, index) => `i${index}`)
-  await writer.commit(write(ids))
-  let put = 0
-  traced.fault = async (name, next) => {
-    const result = await next()
-    const [keys] = Object.values<{ pk: string, sk: string }[]>(result.output.Responses ?? {})
-    if (!name.startsWith('BatchGet') || put++ > 0 || keys === undefined) return result
-    const [late, ...rest] = keys
-    return { ...result, output: { ...result.output, Responses: { [config.table]: rest }, UnprocessedKeys: { [config.table]: { Keys: [{ pk: late!.pk, sk: late!.sk }], ConsistentRead: true } } } }
-  }
-  const cold = createWriter({ limits: config.limits, retentionDays: 90 })
-  const outcome: Outcome = await cold.commit(write(ids))
-  t.ok(put > 1)
-  t.ok(outcome.results.every(({ created }) => !created), 'all were known to exist')
-  t.match((await logOf('ida')).head, { n: 2, count: 60 })
-  t.equal((await logOf('ida')).entries[0]?.sessionId, 's1')
-})
-
-t.test('change numbers and times never go back, whatever the clocks say', async (t) => {
-  let clock = Date.parse('2030-01-01')
-  const app = await buildApp(config, { now: () => clock })
-  t.teardown(() => app.close())
-  const joe = person(app, (await hub.as({ tenant: 'acme', user: 'joe' })).token)
-  const first = await joe.put('/v1/bookmarks/j', page)
-  clock -= 600_000
-  const second = await joe.put('/v1/bookmarks/j', page)
-  t.equal(first.body.updatedAt, '2030-01-01T00:00:00.000Z')
-  t.equal(second.body.updatedAt, first.body.updatedAt)
-  t.equal(second.body.rev, 2)
-})
-
-t.test('an idempotency row ends after 24 hours, to the second and not to the sweep', async (t) => {
-  let clock = Date.now()
-  const app = await buildApp(config, { now: () => clock })
-  t.teardown(() => app.close())
-  const kim = person(app, (await hub.as({ tenant: 'acme', user: 'kim' })).token)
-  const key = { 'idempotency-key': 'day' }
-  const first = await kim.put('/v1/bookmarks/k', page, key)
-  clock += 86_399_000
-  t.equal((await kim.put('/v1/bookmarks/k', page, key)).text, first.text)
-  clock += 2000
-  t.equal((await kim.put('/v1/bookmarks/k', page, key)).body.rev, 2, 'then the key is free')
 })

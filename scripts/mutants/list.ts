@@ -8,9 +8,9 @@ const TOKEN = 'src/plugins/auth/token.ts'
 
 export const MUTANTS: readonly Mutant[] = [
   // No lost write
-  { name: 'HEAD moves whoever was first', suite: 'space', file: ROWS, find: ".where(({ n, epoch }, { eq }) => `${eq(n, before.n)} AND ${eq(epoch, before.epoch)}`)", replace: '' },
+  { name: 'HEAD moves whoever was first', suite: 'space-faults', file: ROWS, find: ".where(({ n, epoch }, { eq }) => `${eq(n, before.n)} AND ${eq(epoch, before.epoch)}`)", replace: '' },
   { name: 'a record is replaced whatever stands there', suite: 'space', file: ROWS, find: 'if (knownRev === undefined) return entity.create(row)', replace: 'if (knownRev === undefined) return entity.put(row)' },
-  { name: 'acknowledged before it is written', suite: 'space', file: WRITER, find: 'planned.push({ pending, plan: next })', replace: 'planned.push({ pending, plan: next }); pending.resolve(next.outcome)' },
+  { name: 'acknowledged before it is written', suite: 'space-faults', file: WRITER, find: 'planned.push({ pending, plan: next })', replace: 'planned.push({ pending, plan: next }); pending.resolve(next.outcome)' },
   { name: 'If-Match is not looked at', suite: 'space', file: PLAN, find: '!ifMatch.includes(live.rev)', replace: 'false' },
   { name: 'a PATCH is not redone on the newer record', suite: 'space', file: PLAN, find: 'if (basedOn !== undefined && live?.rev !== basedOn.rev) throw new Superseded()', replace: 'void Superseded' },
   { name: 'memory alone refuses a write', suite: 'space', file: WRITER, find: 'if (pending.verify) pending.reject(error)', replace: 'if (!pending.verify || pending.verify) pending.reject(error)' },
@@ -35,6 +35,6 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'a withdrawn key is never noticed', suite: 'keys', file: 'src/plugins/auth/key-source.ts', find: 'const FRESH_MS = 600_000', replace: 'const FRESH_MS = 600_000_000' },
   { name: 'one session for all tenants', suite: 'store', file: 'src/store/credentials.ts', find: 'const entry = await stores.fetch(tag)', replace: "const entry = await stores.fetch(tag && 'acme')" },
   // Nothing leaks
-  { name: 'a 5xx says why', suite: 'space', file: 'src/plugins/problems.ts', find: '...status < 500 || status === 507 ? { detail: problem.message } : {}', replace: 'detail: (cause as Error).message' },
+  { name: 'a 5xx says why', suite: 'space-faults', file: 'src/plugins/problems.ts', find: '...status < 500 || status === 507 ? { detail: problem.message } : {}', replace: 'detail: (cause as Error).message' },
   { name: 'the log has URLs', suite: 'logs', file: 'src/plugins/log.ts', find: "request.is404 ? 'none' : request.routeOptions.url", replace: 'request.url' }
 ]

@@ -9,8 +9,8 @@ import { list, type ListQuery, type Page } from './listing.ts'
 import { knownOf, PreconditionFailed, Superseded, type Change, type Outcome, type Precondition, type Row } from './space/change.ts'
 import { readRow } from './space/rows.ts'
 
-/** A PATCH is redone on the new state this many times before it gives up. */
-const MAX_REDO = 8
+/** A PATCH or DELETE is redone on the newer record this many times: of so many at once on one record, the last waits for all. */
+const MAX_REDO = 50
 
 /** The rules of one kind of record beyond its shape. */
 export interface Rules<I extends TObject> {

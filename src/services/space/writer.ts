@@ -158,7 +158,8 @@ async function load (state: SpaceState, batch: readonly Pending[]): Promise<void
   for (const { write, verify } of batch) {
     for (const change of write.changes) {
       const key = recordKey(change)
-      if (change.basedOn !== undefined && !verify) state.known.set(key, change.basedOn)
+      // What the caller read serves where nothing is remembered; a newer memory must show that it is out of date.
+      if (change.basedOn !== undefined && !verify && !state.known.has(key)) state.known.set(key, change.basedOn)
       else if (verify || (!state.known.has(key) && (readsHead || change.precondition?.ifMatch !== undefined))) unknown.set(key, change)
       // Otherwise it is taken to be new, which is what a PUT of an unknown id mostly is; the transaction checks it.
     }

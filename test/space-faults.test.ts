@@ -1,0 +1,159 @@
+import t from 'tap'
+import { bookmark } from '../entities/bookmark.ts'
+import type { Definition } from '../entities/definition.ts'
+import { spaceKey } from '../entities/fields.ts'
+import { LogEntry } from '../entities/space.ts'
+import { buildApp } from '../src/app.ts'
+import type { Outcome, Write } from '../src/services/space/change.ts'
+import { createWriter } from '../src/services/space/writer.ts'
+import type { Store } from '../src/store/store.ts'
+import { traceClient } from './harness/client.ts'
+import { person, startHub, testConfig } from './harness/hub.ts'
+import { logOf } from './harness/log.ts'
+
+const base = await testConfig()
+const traced = traceClient(base)
+const hub = await startHub(t, base, { client: traced.client })
+const { config } = hub
+const store: Store = { client: traced.client, table: config.table }
+const page = { url: 'https://example.com', title: 'x' }
+t.beforeEach(() => { traced.fault = undefined; traced.reset() })
+
+t.test('a process that slept while others wrote, and the sweep took their entries, does not use their numbers again', async (t) => {
+  const other = await buildApp(config, { logStream: { write: () => {} } })
+  t.teardown(() => other.close())
+  const sleeper = await hub.as({ tenant: 'acme', user: 'sleeper' })
+  await sleeper.put('/v1/bookmarks/z1', page)
+  await person(other, sleeper.token).put('/v1/bookmarks/z2', page)
+  await LogEntry.delete({ ...spaceKey('acme', 'USER', 'sleeper'), n: 2 }).go(store)
+  t.equal((await sleeper.put('/v1/bookmarks/z3', page)).body.rev, 3)
+  t.match((await logOf(store, 'sleeper')).head, { n: 3, count: 3 })
+})
+
+t.test('a lost reply does not write twice', async (t) => {
+  const fay = await hub.as({ tenant: 'acme', user: 'fay' })
+  let lost = 0
+  await fay.put('/v1/bookmarks/f0', page)
+  traced.client.middlewareStack.add((next) => async (args) => {
+    const result = await next(args)
+    if (lost++ > 0) return result
+    throw Object.assign(new Error('socket hang up'), { name: 'TimeoutError', $retryable: {} })
+  }, { step: 'deserialize', name: 'lose', priority: 'low' })
+  t.teardown(() => traced.client.middlewareStack.remove('lose'))
+  t.equal((await fay.put('/v1/bookmarks/f1', page)).status, 201)
+  t.ok(lost > 1, 'the SDK tried again')
+  const { head, entries } = await logOf(store, 'fay')
+  t.match(head, { n: 2, count: 2 })
+  t.equal(entries.length, 2)
+})
+
+t.test('when the store fails the answer is a constant 503, and the next write starts from what is really there', async (t) => {
+  const gus = await hub.as({ tenant: 'acme', user: 'gus' })
+  await gus.put('/v1/bookmarks/g0', page)
+  traced.fault = async (_name, next) => { await next(); throw Object.assign(new Error('arn:aws:iam::123456789012:role/secret'), { name: 'TimeoutError' }) }
+  const failed = await gus.put('/v1/bookmarks/g1', page)
+  t.match(failed, { status: 503, headers: { 'retry-after': 1 }, body: { errorType: 'STORE_UNAVAILABLE' } })
+  t.notMatch(failed.text, /arn|secret|role/)
+  traced.fault = undefined
+  t.equal((await gus.put('/v1/bookmarks/g1', page)).status, 200, 'it had happened')
+  t.equal((await gus.put('/v1/bookmarks/g2', page)).status, 201)
+  t.match((await logOf(store, 'gus')).head, { n: 4, count: 3 })
+
+  traced.fault = async () => { throw Object.assign(new Error('User: arn:aws:sts::1:x is not authorized'), { name: 'AccessDeniedException' }) }
+  t.match(await gus.get('/v1/bookmarks/g1'), { status: 403, body: { errorType: 'UNAUTHORIZED_ACCESS' } })
+  t.match(await gus.get('/v1/bookmarks'), { status: 403 }, 'and never an empty list')
+  traced.fault = async () => { throw Object.assign(new Error('the item is {secret}'), { name: 'ValidationException' }) }
+  const broken = await gus.get('/v1/bookmarks/g1')
+  t.strictSame([broken.status, Object.keys(broken.body), broken.body.title], [500, ['type', 'title', 'status', 'instance', 'errorType'], 'Something went wrong on our side'])
+  t.notMatch(hub.log.join(''), /\{secret\}/, 'not in the log either')
+})
+
+t.test('conflicts are tried again, and in the end the client is told to', async (t) => {
+  const hal = await hub.as({ tenant: 'acme', user: 'hal' })
+  await hal.put('/v1/bookmarks/h0', page)
+  let conflicts = 3
+  const conflict = () => Object.assign(new Error('conflict'), { name: 'TransactionCanceledException', CancellationReasons: [{ Code: 'TransactionConflict' }] })
+  traced.fault = async (name, next) => { if (name.startsWith('TransactWrite') && conflicts-- > 0) throw conflict(); return next() }
+  t.equal((await hal.put('/v1/bookmarks/h1', page)).status, 201)
+  conflicts = Infinity
+  t.match(await hal.put('/v1/bookmarks/h2', page), { status: 503, headers: { 'retry-after': 1 }, body: { errorType: 'CONTENTION' } })
+  t.match((await logOf(store, 'hal')).head, { n: 2, count: 2 })
+})
+
+t.test('a batch of reads that the store puts off is asked for again', async (t) => {
+  const writer = createWriter({ limits: config.limits, retentionDays: 90 })
+  const space = spaceKey('acme', 'USER', 'ida')
+  const definition = bookmark as unknown as Definition
+  const write = (ids: string[]): Write => ({ store, space, sessionId: 's1', changes: ids.map((id) => ({ definition, id, act: 'put', content: { ...page, tags: [] } })) })
+  const ids = Array.from({ length: 60 }, (_, index) => `i${index}`)
+  await writer.commit(write(ids))
+  let put = 0
+  traced.fault = async (name, next) => {
+    const result = await next()
+    const [keys] = Object.values<{ pk: string, sk: string }[]>(result.output.Responses ?? {})
+    if (!name.startsWith('BatchGet') || put++ > 0 || keys === undefined) return result
+    const [late, ...rest] = keys
+    return { ...result, output: { ...result.output, Responses: { [config.table]: rest }, UnprocessedKeys: { [config.table]: { Keys: [{ pk: late!.pk, sk: late!.sk }], ConsistentRead: true } } } }
+  }
+  const cold = createWriter({ limits: config.limits, retentionDays: 90 })
+  const outcome: Outcome = await cold.commit(write(ids))
+  t.ok(put > 1)
+  t.ok(outcome.results.every(({ created }) => !created), 'all were known to exist')
+  t.match((await logOf(store, 'ida')).head, { n: 2, count: 60 })
+  t.equal((await logOf(store, 'ida')).entries[0]?.sessionId, 's1')
+})
+
+t.test('change numbers and times never go back, whatever the clocks say', async (t) => {
+  let clock = Date.parse('2030-01-01')
+  const app = await buildApp(config, { now: () => clock })
+  t.teardown(() => app.close())
+  const joe = person(app, (await hub.as({ tenant: 'acme', user: 'joe' })).token)
+  const first = await joe.put('/v1/bookmarks/j', page)
+  clock -= 600_000
+  const second = await joe.put('/v1/bookmarks/j', page)
+  t.equal(first.body.updatedAt, '2030-01-01T00:00:00.000Z')
+  t.equal(second.body.updatedAt, first.body.updatedAt)
+  t.equal(second.body.rev, 2)
+})
+
+t.test('an idempotency row ends after 24 hours, to the second and not to the sweep', async (t) => {
+  let clock = Date.now()
+  const app = await buildApp(config, { now: () => clock })
+  t.teardown(() => app.close())
+  const kim = person(app, (await hub.as({ tenant: 'acme', user: 'kim' })).token)
+  const key = { 'idempotency-key': 'day' }
+  const first = await kim.put('/v1/bookmarks/k', page, key)
+  clock += 86_399_000
+  t.equal((await kim.put('/v1/bookmarks/k', page, key)).text, first.text)
+  clock += 2000
+  t.equal((await kim.put('/v1/bookmarks/k', page, key)).body.rev, 2, 'then the key is free')
+})
+
+t.test('two processes with one Idempotency-Key: one effect, one answer', async (t) => {
+  const other = await buildApp(config, { logStream: { write: () => {} } })
+  t.teardown(() => other.close())
+  const here = await hub.as({ tenant: 'acme', user: 'lea' })
+  const there = person(other, here.token)
+  await Promise.all([here.put('/v1/bookmarks/warm', page), there.put('/v1/bookmarks/warm2', page)])
+  for (let round = 0; round < 10; round++) {
+    const key = { 'idempotency-key': `both-${round}` }
+    const [one, two] = await Promise.all([here.post('/v1/bookmarks', page, key), there.post('/v1/bookmarks', page, key)])
+    t.strictSame([two.status, two.text], [201, one.text])
+    const different = await Promise.all([here.post('/v1/bookmarks', page, { 'idempotency-key': `other-${round}` }), there.post('/v1/bookmarks', { ...page, title: 'y' }, { 'idempotency-key': `other-${round}` })])
+    t.strictSame(different.map(({ status }) => status).sort(), [201, 422])
+  }
+  t.match((await logOf(store, 'lea')).head, { n: 22, count: 22 })
+})
+
+t.test('a record that never stands still is given up, and the client told to come back', async (t) => {
+  const mia = await hub.as({ tenant: 'acme', user: 'mia' })
+  const other = await buildApp(config, { logStream: { write: () => {} } })
+  t.teardown(() => other.close())
+  const rival = person(other, mia.token)
+  await mia.put('/v1/bookmarks/m', page)
+  traced.fault = async (name, next) => {
+    if (name.startsWith('TransactWrite')) await rival.put('/v1/bookmarks/m', page)
+    return next()
+  }
+  t.match(await mia.patch('/v1/bookmarks/m', { title: 'z' }), { status: 503, headers: { 'retry-after': 1 }, body: { errorType: 'CONTENTION' } })
+})

@@ -37,11 +37,13 @@ export async function buildApp (config: Config, { client, sts, now = Date.now, l
     logger: { level: config.logLevel, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"`, formatters: { level: (level) => ({ level }) }, ...logStream !== undefined && { stream: logStream } },
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: requestId,
-    trustProxy: config.trustProxy,
+    // The last entries of X-Forwarded-For are those of our own proxies; the first is whatever a client wrote.
+    trustProxy: config.trustProxy > 0 && ((_address, hop) => hop < config.trustProxy),
     bodyLimit: config.limits.bodyBytes,
     routerOptions: { maxParamLength: 256 },
     // A body that trickles in is cut: the check runs often enough for the timeouts to mean what they say.
     requestTimeout: 30_000,
+    connectionTimeout: 60_000,
     http: { requireHostHeader: false, headersTimeout: 10_000, connectionsCheckingInterval: 2_000, maxHeaderSize: config.limits.headerBytes },
     keepAliveTimeout: 72_000,
     forceCloseConnections: 'idle',

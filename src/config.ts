@@ -52,7 +52,8 @@ export interface Config {
   readonly secret: string
   readonly oauthDomain: string
   readonly corsOrigins: readonly string[]
-  readonly trustProxy: boolean
+  /** Proxies in front of the hub, each of which adds one address to X-Forwarded-For. */
+  readonly trustProxy: number
   readonly retentionDays: number
   readonly shutdownGraceSeconds: number
   readonly limits: Limits
@@ -88,14 +89,14 @@ export function loadConfig (env: Env = process.env): Config {
     issuers: local ? [] : parseIssuers(required(env, 'ISSUERS', 'a JSON array of trusted issuers')),
     secret: local ? '' : secret(env),
     oauthDomain: url(env, 'OAUTH_DOMAIN') ?? 'https://auth.example.com',
-    corsOrigins: (present(env, 'CORS_ORIGINS') ?? '').split(',').map((origin) => origin.trim()).filter(Boolean),
-    trustProxy: oneOf(env, 'TRUST_PROXY', ['true', 'false'], 'false') === 'true',
+    corsOrigins: origins(env),
+    trustProxy: integer(env, 'TRUST_PROXY', 0, 0, 10),
     retentionDays: integer(env, 'RETENTION_DAYS', 90, 1, 3650),
     shutdownGraceSeconds: integer(env, 'SHUTDOWN_GRACE_SECONDS', local ? 0 : 5, 0, 300),
     limits: {
       bodyBytes: integer(env, 'LIMIT_BODY_BYTES', 1_048_576, 1024, 6_000_000),
       headerBytes: 16_384,
-      settingBytes: integer(env, 'LIMIT_SETTING_BYTES', 65_536, 1, 300_000),
+      settingBytes: integer(env, 'LIMIT_SETTING_BYTES', 65_536, 1, 150_000),
       settingDepth: 16,
       pageItems: 100,
       spaceRecords: integer(env, 'LIMIT_SPACE_RECORDS', 50_000, 1, 10_000_000),
@@ -105,7 +106,7 @@ export function loadConfig (env: Env = process.env): Config {
     }
   }
   if (local) assertLocalOnly(config, env)
-  else if (config.tenantRoleArn === undefined && config.dynamodbEndpoint === undefined) throw new ConfigError('TENANT_ROLE_ARN is missing: set it to the role that the hub assumes for each tenant (an output of template.yaml). Only a store named by DYNAMODB_ENDPOINT goes without.')
+  else if (config.tenantRoleArn === undefined && isAws(config.dynamodbEndpoint)) throw new ConfigError('TENANT_ROLE_ARN is missing: set it to the role that the hub assumes for each tenant (an output of template.yaml). Only a store of your own, named by DYNAMODB_ENDPOINT, goes without.')
   return deepFreeze(config)
 }
 
@@ -170,6 +171,18 @@ function required (env: Env, name: string, what: string): string {
   const value = present(env, name)
   if (value === undefined) throw new ConfigError(`${name} is missing: set it to ${what} (see .env.example).`)
   return value
+}
+
+function origins (env: Env): string[] {
+  const list = (present(env, 'CORS_ORIGINS') ?? '').split(',').map((origin) => origin.trim()).filter(Boolean)
+  const wrong = list.find((origin) => !URL.canParse(origin) || new URL(origin).origin !== origin)
+  if (wrong !== undefined) throw new ConfigError(`CORS_ORIGINS has "${wrong}"; an origin is a scheme and a host, such as https://app.example, without a slash at the end.`)
+  return list
+}
+
+/** Whether the store is DynamoDB itself, also through an endpoint of its own. */
+function isAws (endpoint: string | undefined): boolean {
+  return endpoint === undefined || /\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$/.test(new URL(endpoint).hostname)
 }
 
 function secret (env: Env): string {

@@ -39,6 +39,8 @@ export interface ProblemExtras {
   current?: unknown
   /** The limit that was hit: its name, its value and what was sent. */
   limit?: { name: string, value: number, sent?: number }
+  /** With 412: the record was deleted. */
+  deleted?: boolean
   /** Seconds, sent as Retry-After. */
   retryAfter?: number
   /** Further response headers. */

@@ -7,8 +7,8 @@ const withIssuer = (changes: object) => ({ ...production, ISSUERS: JSON.stringif
 
 t.test('with nothing set it is local mode, with everything production', (t) => {
   t.match(loadConfig({}), { local: true, host: '127.0.0.1', port: 3000, dataDir: '.data', limits: { requestsPerTenant: 0 } })
-  const config = loadConfig({ ...production, PORT: '8080', HOST: '0.0.0.0', CORS_ORIGINS: 'https://a.example, https://b.example', TRUST_PROXY: 'true' })
-  t.match(config, { local: false, port: 8080, corsOrigins: ['https://a.example', 'https://b.example'], trustProxy: true, issuers: [{ ...issuer, tokenUse: 'access', jwksUri: `${issuer.issuer}/.well-known/jwks.json` }] })
+  const config = loadConfig({ ...production, PORT: '8080', HOST: '0.0.0.0', CORS_ORIGINS: 'https://a.example, https://b.example', TRUST_PROXY: '1' })
+  t.match(config, { local: false, port: 8080, corsOrigins: ['https://a.example', 'https://b.example'], trustProxy: 1, issuers: [{ ...issuer, tokenUse: 'access', jwksUri: `${issuer.issuer}/.well-known/jwks.json` }] })
   t.throws(() => { (config.limits as { bodyBytes: number }).bodyBytes = 1 }, TypeError, 'and frozen')
   t.equal(loadConfig({ ...production, TENANT_ROLE_ARN: '', DYNAMODB_ENDPOINT: 'http://dynamodb:8000' }).tenantRoleArn, undefined)
   t.strictSame(loadConfig(withIssuer({ tenant: { fixed: 'acme' }, tokenUse: 'id' })).issuers[0]?.tenant, { fixed: 'acme' })
@@ -29,6 +29,8 @@ t.test('what is missing or wrong is named in one sentence', (t) => {
     ['PORT', { PORT: '1e3' }, /^PORT/],
     ['LOG_LEVEL', { LOG_LEVEL: 'loud' }, /^LOG_LEVEL is "loud"; it must be one of trace/],
     ['TRUST_PROXY', { ...production, TRUST_PROXY: 'yes' }, /^TRUST_PROXY/],
+    ['CORS_ORIGINS', { CORS_ORIGINS: 'https://app.example/' }, /^CORS_ORIGINS has "https:\/\/app\.example\/"/],
+    ['TENANT_ROLE_ARN', { ...production, TENANT_ROLE_ARN: undefined, DYNAMODB_ENDPOINT: 'https://dynamodb.eu-west-1.amazonaws.com' }, /^TENANT_ROLE_ARN is missing/],
     ['LIMIT_SPACE_RECORDS', { LIMIT_SPACE_RECORDS: '-1' }, /^LIMIT_SPACE_RECORDS/],
     ['DYNAMODB_ENDPOINT', { ...production, DYNAMODB_ENDPOINT: 'localhost:8000' }, /^DYNAMODB_ENDPOINT/],
     ['DYNAMODB_ENDPOINT', { ...production, DYNAMODB_ENDPOINT: 'http://[' }, /^DYNAMODB_ENDPOINT/],
@@ -55,7 +57,7 @@ t.test('what is missing or wrong is named in one sentence', (t) => {
 t.test('local mode can\'t be switched on in production by accident', (t) => {
   const cases = [
     { HOST: '0.0.0.0' }, { HOST: '10.0.0.1' }, { DYNAMODB_ENDPOINT: 'https://dynamodb.eu-west-1.amazonaws.com' }, { TENANT_ROLE_ARN: production.TENANT_ROLE_ARN },
-    { AWS_LAMBDA_FUNCTION_NAME: 'f' }, { HUB_SECRET: production.HUB_SECRET }, { OAUTH_DOMAIN: 'https://auth.example.com' }, { TRUST_PROXY: 'true' }
+    { AWS_LAMBDA_FUNCTION_NAME: 'f' }, { HUB_SECRET: production.HUB_SECRET }, { OAUTH_DOMAIN: 'https://auth.example.com' }, { TRUST_PROXY: '1' }
   ]
   for (const env of cases) t.throws(() => loadConfig(env), { name: 'ConfigError' }, Object.keys(env).join())
   for (const env of [{ HOST: 'localhost' }, { HOST: '::1' }, { DYNAMODB_ENDPOINT: 'http://localhost:8000' }]) t.equal(loadConfig(env).local, true)

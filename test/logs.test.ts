@@ -54,6 +54,15 @@ t.test('limits refuse, name themselves and say when to come back', async (t) => 
   t.match(await limited.anyone.get('/v1/tenant'), { status: 429, body: { limit: { name: 'requestsPerAddress' } } }, 'guessing tokens is bounded')
 })
 
+t.test('behind a proxy the address is the one that the proxy saw, not the one that the client wrote', async (t) => {
+  const plain = await startHub(t)
+  const hub = await startHub(t, { ...plain.config, issuers: [], trustProxy: 1, limits: { ...plain.config.limits, requestsPerAddress: 3 } })
+  const from = async (forwarded: string) => (await hub.anyone.get('/v1/tenant', { 'x-forwarded-for': forwarded })).status
+  for (let guess = 0; guess < 3; guess++) t.equal(await from(`10.0.0.${guess}, 203.0.113.7`), 401)
+  t.equal(await from('10.0.0.9, 203.0.113.7'), 429)
+  t.equal(await from('10.0.0.9, 203.0.113.8'), 401, 'another client is not held up')
+})
+
 t.test('what never becomes a request is answered all the same', async (t) => {
   const hub = await startHub(t)
   await hub.app.listen({ host: '127.0.0.1', port: 0 })

@@ -157,3 +157,58 @@ t.test('a record that never stands still is given up, and the client told to com
   }
   t.match(await mia.patch('/v1/bookmarks/m', { title: 'z' }), { status: 503, headers: { 'retry-after': 1 }, body: { errorType: 'CONTENTION' } })
 })
+
+t.test('a time-ordered page has no holes where the store puts reads off', async (t) => {
+  const ned = await hub.as({ tenant: 'acme', user: 'ned' })
+  const ids = ['n1', 'n2', 'n3', 'n4', 'n5']
+  for (const id of ids) await ned.put(`/v1/bookmarks/${id}`, page)
+  let put = 0
+  traced.fault = async (name, next) => {
+    const result = await next()
+    const [rows] = Object.values<{ pk: string, sk: string }[]>(result.output.Responses ?? {})
+    if (!name.startsWith('BatchGet') || rows === undefined || put++ > 0) return result
+    const [late, ...rest] = rows
+    return { ...result, output: { ...result.output, Responses: { [config.table]: rest }, UnprocessedKeys: { [config.table]: { Keys: [{ pk: late!.pk, sk: late!.sk }] } } } }
+  }
+  const { body } = await ned.get('/v1/bookmarks?sort=-createdAt')
+  t.ok(put > 0)
+  t.strictSame(body.items.map(({ id }: { id: string }) => id), ids.toReversed())
+})
+
+t.test('a store that is away is 503 for reads and writes', async (t) => {
+  const app = await buildApp({ ...config, dynamodbEndpoint: 'http://127.0.0.1:9', logLevel: 'silent' })
+  t.teardown(() => app.close())
+  const olga = person(app, (await hub.as({ tenant: 'acme', user: 'olga' })).token)
+  for (const answer of [await olga.get('/v1/bookmarks/b'), await olga.put('/v1/bookmarks/b', page), await olga.get('/v1/bookmarks')]) {
+    t.match(answer, { status: 503, headers: { 'retry-after': 1 }, body: { errorType: 'STORE_UNAVAILABLE' } })
+  }
+})
+
+t.test('a write that another process did under the same Idempotency-Key is not answered with a failure', async (t) => {
+  const other = await buildApp(config, { logStream: { write: () => {} } })
+  t.teardown(() => other.close())
+  const here = await hub.as({ tenant: 'acme', user: 'pia' })
+  const there = person(other, here.token)
+  for (let round = 0; round < 5; round++) {
+    await here.put('/v1/bookmarks/p', page)
+    const gone = { 'idempotency-key': `delete-${round}` }
+    const deletes = await Promise.all([here.delete('/v1/bookmarks/p', gone), there.delete('/v1/bookmarks/p', gone)])
+    t.strictSame(deletes.map(({ status }) => status), [204, 204])
+    const anew = { 'idempotency-key': `create-${round}`, 'if-none-match': '*' }
+    const creates = await Promise.all([here.put('/v1/bookmarks/p', page, anew), there.put('/v1/bookmarks/p', page, anew)])
+    t.strictSame(creates.map(({ status }) => status), [201, 201])
+  }
+})
+
+t.test('a queue that is too long turns writers away at once', async (t) => {
+  const quinn = await hub.as({ tenant: 'acme', user: 'quinn' })
+  await quinn.put('/v1/bookmarks/q', page)
+  const writer = createWriter({ limits: config.limits, retentionDays: 90 })
+  const space = spaceKey('acme', 'USER', 'quinn')
+  const write = (id: string): Write => ({ store, space, sessionId: undefined, changes: [{ definition: bookmark, id, act: 'put', content: { ...page, tags: [] } }] })
+  const results = await Promise.allSettled(Array.from({ length: 1100 }, (_, index) => writer.commit(write(`q${index}`))))
+  const refused = results.filter((result) => result.status === 'rejected')
+  t.ok(refused.length > 0 && refused.length < 110, `${refused.length} of 1,100 turned away`)
+  t.ok(refused.every(({ reason }) => reason.errorType === 'CONTENTION'))
+  t.match((await logOf(store, 'quinn')).head, { count: 1 + 1100 - refused.length })
+})

@@ -1,4 +1,4 @@
-import { createServer } from 'node:http'
+import { createServer, request } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { mock } from 'node:test'
@@ -7,7 +7,7 @@ import t from 'tap'
 import { buildApp } from '../src/app.ts'
 import { loadConfig } from '../src/config.ts'
 import { openStores } from '../src/store/credentials.ts'
-import { person, startIssuer, testConfig } from './harness/hub.ts'
+import { person, startIssuer, storeEndpoint, testConfig } from './harness/hub.ts'
 
 /** A stand-in for STS that counts, remembers what it was asked, and can fail. The SDK and our code are the real ones. */
 async function startSts () {
@@ -88,4 +88,30 @@ t.test('a hub whose STS fails answers 503 without a word of why', async (t) => {
   t.equal((await alice.get('/ready')).status, 503)
   t.match(await alice.put('/v1/bookmarks/b', { nope: 1 }), { status: 400 })
   t.equal(sts.asked.length, 2, 'and a bad request costs no STS call')
+})
+
+t.test('each request goes to the store under the credentials of its own tenant', async (t) => {
+  const sts = await startSts()
+  const { hostname, port } = new URL(await storeEndpoint())
+  const seen: string[] = []
+  // Stands before the store and writes down whose key signed each call.
+  const watch = createServer((incoming, outgoing) => {
+    seen.push(/Credential=([^/]+)\//.exec(incoming.headers.authorization ?? '')![1]!)
+    incoming.pipe(request({ hostname, port, method: 'POST', headers: incoming.headers }, (response) => { outgoing.writeHead(response.statusCode!, response.headers); response.pipe(outgoing) }))
+  }).listen(0, '127.0.0.1')
+  await once(watch, 'listening')
+  t.teardown(() => { watch.closeAllConnections(); watch.close() })
+  const issuer = await startIssuer(t)
+  const app = await buildApp({ ...await testConfig(), dynamodbEndpoint: `http://127.0.0.1:${(watch.address() as AddressInfo).port}`, issuers: [issuer.entry], tenantRoleArn, logLevel: 'silent' }, { sts: sts.client })
+  t.teardown(() => app.close())
+  for (const tenant of ['acme', 'globex', 'acme']) {
+    const someone = person(app, (await issuer.mint({ tenant, user: 'same-name' })).access_token)
+    seen.length = 0
+    t.ok((await someone.put('/v1/bookmarks/b', { url: 'https://example.com', title: tenant })).status < 300)
+    t.equal((await someone.get('/v1/bookmarks/b')).body.title, tenant)
+    t.strictSame([...new Set(seen)], [`key-of-${tenant}`])
+  }
+  seen.length = 0
+  t.equal((await person(app, '').get('/v1/public/settings')).status, 200)
+  t.strictSame([...new Set(seen)], ['key-of-PUBLIC'])
 })

@@ -13,7 +13,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'acknowledged before it is written', suite: 'space-faults', file: WRITER, find: 'planned.push({ pending, plan: next })', replace: 'planned.push({ pending, plan: next }); pending.resolve(next.outcome)' },
   { name: 'If-Match is not looked at', suite: 'space', file: PLAN, find: '!ifMatch.includes(live.rev)', replace: 'false' },
   { name: 'a PATCH is not redone on the newer record', suite: 'space', file: PLAN, find: 'if (basedOn !== undefined && live?.rev !== basedOn.rev) throw new Superseded()', replace: 'void Superseded' },
-  { name: 'memory alone refuses a write', suite: 'space', file: WRITER, find: 'if (pending.verify) pending.reject(error)', replace: 'if (!pending.verify || pending.verify) pending.reject(error)' },
+  { name: 'memory alone refuses a write', suite: 'space', file: WRITER, find: 'if (pending.verify && planned.length === 0) pending.reject(error)', replace: 'if (pending.tries >= 0) pending.reject(error)' },
   { name: 'the quota is not looked at', suite: 'space', file: PLAN, find: '  assertQuota(head, next, rules.limits)\n', replace: '' },
   { name: 'the outcome is not kept under its Idempotency-Key', suite: 'records', file: PLAN, find: 'if (write.idempotency !== undefined) {', replace: 'if (write.idempotency === null) {' },
   // Never missing a change
@@ -33,7 +33,9 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'tokens of any app client', suite: 'tokens', file: TOKEN, find: "typeof client !== 'string' || !clientIds.includes(client)", replace: "typeof client !== 'string'" },
   { name: 'id tokens pass as access tokens', suite: 'tokens', file: TOKEN, find: 'if (use !== tokenUse)', replace: 'if (use === undefined)' },
   { name: 'a withdrawn key is never noticed', suite: 'keys', file: 'src/plugins/auth/key-source.ts', find: 'const FRESH_MS = 600_000', replace: 'const FRESH_MS = 600_000_000' },
-  { name: 'one session for all tenants', suite: 'store', file: 'src/store/credentials.ts', find: 'const entry = await stores.fetch(tag)', replace: "const entry = await stores.fetch(tag && 'acme')" },
+  { name: 'one session for all tenants', suite: 'store', file: 'src/store/credentials.ts', find: 'let entry = await stores.fetch(tag)', replace: "let entry = await stores.fetch(tag && 'acme')" },
+  { name: 'every request uses one tenant\'s store', suite: 'store', file: 'src/plugins/services.ts', find: 'await stores.of(request.scope.tenantId)', replace: "await stores.of(request.scope.tenantId && 'acme')" },
+  { name: 'a time-ordered page leaves out what was put off', suite: 'space-faults', file: ROWS, find: 'keys = unprocessed\n', replace: 'keys = unprocessed.slice(unprocessed.length)\n' },
   // Nothing leaks
   { name: 'a 5xx says why', suite: 'space-faults', file: 'src/plugins/problems.ts', find: '...status < 500 || status === 507 ? { detail: problem.message } : {}', replace: 'detail: (cause as Error).message' },
   { name: 'the log has URLs', suite: 'logs', file: 'src/plugins/log.ts', find: "request.is404 ? 'none' : request.routeOptions.url", replace: 'request.url' }

@@ -1,5 +1,5 @@
 import { generateKeyPair, randomBytes } from 'node:crypto'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -21,16 +21,24 @@ export interface Identity {
 export async function lockDataDir (dir: string): Promise<() => Promise<void>> {
   await mkdir(dir, { recursive: true, mode: 0o700 })
   const file = join(dir, 'hub.lock')
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await writeFile(file, String(process.pid), { flag: 'wx' })
-      return () => rm(file, { force: true })
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || attempt === 3) throw error
+  // Written first and linked then: a lock is never seen empty. A stale one is moved aside before it is removed, so that
+  // of several who find it only one takes it away, and nobody takes away the lock of the one who was faster.
+  const own = `${file}.${process.pid}`
+  await writeFile(own, String(process.pid))
+  try {
+    for (let attempt = 1; attempt <= 5; attempt++) {
+      if (await link(own, file).then(() => true, () => false)) return () => rm(file, { force: true })
+      const holder = Number(await readFile(file, 'utf8').catch(() => ''))
+      if (holder !== process.pid && isAlive(holder)) throw new ConfigError(`DATA_DIR ${dir} is in use by another hub (process ${holder}). Stop it, or set DATA_DIR to another directory. If process ${holder} is not a hub, delete ${file}.`)
+      const aside = `${file}.${process.pid}.stale`
+      await rename(file, aside).catch(() => {})
+      const moved = Number(await readFile(aside, 'utf8').catch(() => ''))
+      if (moved !== holder && isAlive(moved)) await link(aside, file).catch(() => {})
+      await rm(aside, { force: true })
     }
-    const holder = Number(await readFile(file, 'utf8').catch(() => ''))
-    if (holder !== process.pid && isAlive(holder)) throw new ConfigError(`DATA_DIR ${dir} is in use by another hub (process ${holder}). Stop it, or set DATA_DIR to another directory. If process ${holder} is not a hub, delete ${file}.`)
-    await rm(file, { force: true })
+    throw new ConfigError(`DATA_DIR ${dir} could not be locked; are several hubs starting on it at once?`)
+  } finally {
+    await rm(own, { force: true })
   }
 }
 

@@ -10,7 +10,7 @@ import { ConfigError } from '../config.ts'
 /** A DynamoDB-compatible store on this machine. */
 export interface EmbeddedStore {
   readonly endpoint: string
-  /** Ends when the store has ended. */
+  /** The process that ends when the store has ended: the shell around it, where there is one. */
   readonly pid: number
   /** Called when the store ends without being asked to. */
   onExit (listener: () => void): void
@@ -66,7 +66,6 @@ async function listening (child: ChildProcess): Promise<string | undefined> {
   try {
     for await (const line of lines) {
       if (line.includes('listening on')) {
-        child.stderr!.resume()
         return undefined
       }
       said.push(line)
@@ -74,6 +73,8 @@ async function listening (child: ChildProcess): Promise<string | undefined> {
     return said.join(' ') || 'it ended without a word'
   } finally {
     clearTimeout(deadline)
+    // Closing the lines paused the stream; a store that can't write would stop.
+    child.stderr!.resume()
   }
 }
 

@@ -48,7 +48,7 @@ export function parseExactly (body: Buffer): unknown {
   }
 }
 
-/** IEEE 754 doubles, exactly: what would be rounded to another number is refused. */
+/** IEEE 754 doubles: an integer that would become another, and what is too large or too small for a double, is refused. */
 function exactNumber (literal: string): number {
   const value = Number(literal)
   const why = !Number.isFinite(value)

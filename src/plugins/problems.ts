@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyError, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import fp from 'fastify-plugin'
 import { Problem, type Fault } from '../errors.ts'
+import { commonHeaders } from './headers.ts'
 
 /** The one place where a failure becomes an answer: problem+json (RFC 9457). A 5xx body is constant; its cause is logged. */
 export default fp(async (app) => {
@@ -15,11 +16,12 @@ export default fp(async (app) => {
   })
 }, { name: 'problems' })
 
-/** Sends a problem and logs it: at `error` from 500 on (with its cause), at `warn` for a denial by the store. */
+/** Sends a problem. What is ours to mend (a 5xx but a full space, a denial by the store) is logged with its cause. */
 export function send (request: FastifyRequest, reply: FastifyReply, problem: Problem, cause: unknown = problem): FastifyReply {
   const { errorType, status, title, extras: { retryAfter, headers, ...extras } } = problem
-  if (status >= 500) request.log.error({ errorType, failure: describe(cause) }, problem.message)
-  else if (isDenial(cause)) request.log.error({ errorType, failure: describe(cause) }, 'the store denied what the hub allowed')
+  if (status >= 500 && status !== 507) request.log.error({ errorType, failure: describe(cause) }, problem.message)
+  else if (storeFailure(cause) === DENIED) request.log.error({ errorType, failure: describe(cause) }, 'the store denied what the hub allowed')
+  reply.headers(commonHeaders(request.id))
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
   for (const [name, value] of Object.entries(headers ?? {})) reply.header(name, value)
   return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send({
@@ -38,8 +40,9 @@ export function toProblem (error: unknown, request?: FastifyRequest): Problem {
   if (error instanceof Problem) return error
   const { validation, validationContext, code = '', statusCode = 500 } = error as FastifyError & { validation?: FastifySchemaValidationError[], validationContext?: string }
   if (validation !== undefined) return invalid(validation, validationContext ?? 'body')
-  const fromStore = STORE_FAILURES[storeFailure(error)]
-  if (fromStore !== undefined) return fromStore()
+  const failure = storeFailure(error)
+  if (failure === DENIED) return new Problem('UNAUTHORIZED_ACCESS', 'This is not yours to read or write.')
+  if (failure !== undefined) return new Problem('STORE_UNAVAILABLE', 'The store did not answer in time.', { retryAfter: 1 })
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge(request)
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new Problem('UNSUPPORTED_MEDIA_TYPE', 'Send application/json (a PATCH may also be application/merge-patch+json).')
   if (statusCode >= 400 && statusCode < 500) return new Problem('MALFORMED_REQUEST', `${STATUS_CODES[statusCode] ?? 'Bad Request'}: the request could not be read.`)
@@ -63,24 +66,21 @@ function invalid (validation: FastifySchemaValidationError[], context: string): 
   return new Problem('VALIDATION_FAILED', `${first!.pointer || 'The body'} ${first!.detail}.`, { errors })
 }
 
-/** The names that AWS gives failures. ElectroDB wraps them, with the real name in the cause. */
-function storeFailure (error: unknown): string {
-  const { name, cause } = error as { name?: string, cause?: { name?: string } }
-  return name !== undefined && name in STORE_FAILURES ? name : cause?.name ?? ''
+/** The name or code, along the chain of causes, that tells a failure of the store. ElectroDB wraps what AWS threw. */
+function storeFailure (error: unknown): string | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const known = [cause.name, (cause as NodeJS.ErrnoException).code].find((name) => name === DENIED || UNAVAILABLE.has(name ?? ''))
+    if (known !== undefined) return known
+  }
+  return undefined
 }
 
-const unavailable = () => new Problem('STORE_UNAVAILABLE', 'The store did not answer in time.', { retryAfter: 1 })
-const isDenial = (error: unknown) => storeFailure(error) === 'AccessDeniedException'
-const STORE_FAILURES: Record<string, () => Problem> = {
-  AccessDeniedException: () => new Problem('UNAUTHORIZED_ACCESS', 'This is not yours to read or write.'),
-  ProvisionedThroughputExceededException: unavailable,
-  RequestLimitExceeded: unavailable,
-  ThrottlingException: unavailable,
-  TimeoutError: unavailable,
-  InternalServerError: unavailable,
-  ECONNREFUSED: unavailable,
-  AggregateError: unavailable
-}
+const DENIED = 'AccessDeniedException'
+const UNAVAILABLE = new Set([
+  'ProvisionedThroughputExceededException', 'RequestLimitExceeded', 'ThrottlingException', 'LimitExceededException', 'TransactionInProgressException',
+  'InternalServerError', 'ServiceUnavailable', 'ServiceUnavailableException', 'ExpiredTokenException', 'UnrecognizedClientException', 'TimeoutError',
+  'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH'
+])
 
 const isFromStore = (error: unknown) => error instanceof Error && ('$metadata' in error || 'isElectroError' in error)
 

@@ -21,12 +21,14 @@ export function preconditionOf ({ headers }: FastifyRequest): Precondition | und
 /** Sends a record with its entity tag, or 304 where the client has it already. */
 export function sendRecord<T extends { rev: number }> (request: FastifyRequest, reply: FastifyReply, record: T): T | undefined {
   reply.header('etag', etag(record.rev))
-  const { 'if-none-match': ifNoneMatch } = request.headers
-  // Weak comparison on reads: W/"7" is as good as "7".
-  const has = ifNoneMatch?.split(',').some((tag) => [etag(record.rev), '*'].includes(tag.trim().replace(/^W\//, ''))) ?? false
-  if (!has) return record
+  if (!hasAlready(request, etag(record.rev))) return record
   void reply.code(304).send()
   return undefined
+}
+
+/** Whether If-None-Match names a tag. Weak comparison on reads: W/"7" is as good as "7". */
+export function hasAlready ({ headers: { 'if-none-match': ifNoneMatch } }: FastifyRequest, tag: string): boolean {
+  return ifNoneMatch?.split(',').some((given) => [tag, '*'].includes(given.trim().replace(/^W\//, ''))) ?? false
 }
 
 function revisions (header: string): number[] {

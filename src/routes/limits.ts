@@ -8,8 +8,8 @@ const Published = Type.Record(Type.String(), Type.Integer())
 
 /** Every limit, by the name that errors call it. Lengths in characters, sizes in bytes, requests per minute (0: no limit). */
 export function publishedLimits (limits: Limits): Record<string, number> {
-  const { url, title, description, tags, tag } = BOOKMARK_LIMITS
-  return { ...limits, urlLength: url, titleLength: title, descriptionLength: description, tags, tagLength: tag }
+  const { url, title, description, tags, tag, position } = BOOKMARK_LIMITS
+  return { ...limits, urlLength: url, titleLength: title, descriptionLength: description, tags, tagLength: tag, positionLength: position }
 }
 
 export default async function limitsRoute (app: FastifyInstance, { limits }: { limits: Limits }): Promise<void> {

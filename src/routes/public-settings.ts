@@ -4,7 +4,7 @@ import { Type } from 'typebox'
 import { PublicSetting } from '../../entities/setting.ts'
 import type { Limits } from '../config.ts'
 import { PUBLIC_ID } from '../services/public-settings.ts'
-import { sendRecord } from './conditions.ts'
+import { hasAlready, sendRecord } from './conditions.ts'
 import { conditionalRead, noQuery, pageOf, pageQuery, problems } from './schemas.ts'
 
 const CACHE = 'public, max-age=60'
@@ -21,7 +21,7 @@ export default async function publicSettings (app: FastifyInstance, { limits }: 
     // Cursors are sealed anew each time, so the tag is made of what the page shows.
     const tag = `"${createHash('sha256').update(JSON.stringify(page.items)).digest('base64url').slice(0, 22)}"`
     reply.headers({ 'cache-control': CACHE, etag: tag })
-    return request.headers['if-none-match'] === tag ? reply.code(304).send() : page
+    return hasAlready(request, tag) ? reply.code(304).send() : page
   })
 
   app.get<{ Params: { publicId: string } }>('/v1/public/settings/:publicId', {

@@ -9,6 +9,7 @@ export const ProblemBody = Type.Object({
   instance: Type.String({ description: 'The request id, as in X-Request-Id and the log' }),
   errorType: Type.String({ description: 'UPPER_SNAKE, stable' }),
   errors: Type.Optional(Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }))),
+  limit: Type.Optional(Type.Object({ name: Type.String(), value: Type.Number(), sent: Type.Optional(Type.Number()) }, { description: 'The limit that was hit, as in /v1/limits' })),
   current: Type.Optional(Type.Unknown({ description: 'With 412: the record as it is now' })),
   deleted: Type.Optional(Type.Boolean({ description: 'With 412: the record was deleted' }))
 })

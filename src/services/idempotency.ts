@@ -14,10 +14,16 @@ export async function once ({ store, space, idempotency, running, now }: Context
   if (idempotency === undefined) return work()
   const name = `${space.tenantId}#${space.spaceKind}#${space.spaceId}#${idempotency.key}`
   if (running.has(name)) throw new Problem('IDEMPOTENCY_IN_PROGRESS', 'Wait for the first request, then repeat this one to get its answer.', { retryAfter: 1 })
+  // Another process may have had the same request meanwhile, or a reply was lost: then the row knows better than the failure.
+  const otherwise = async (failure: unknown) => {
+    const earlier = await readIdempotency(store, space, idempotency.key, now()).catch(() => undefined)
+    if (earlier?.requestHash === idempotency.requestHash) return earlier.outcome
+    throw failure
+  }
   running.add(name)
   try {
     const earlier = await readIdempotency(store, space, idempotency.key, now())
-    if (earlier === undefined) return await work()
+    if (earlier === undefined) return await work().catch(otherwise)
     if (earlier.requestHash !== idempotency.requestHash) throw idempotencyMismatch()
     return earlier.outcome
   } finally {

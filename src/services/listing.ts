@@ -2,10 +2,12 @@ import { createConversions } from 'electrodb'
 import type { Definition } from '../../entities/definition.ts'
 import type { Context } from './context.ts'
 import type { Row } from './space/change.ts'
-import { own } from './space/rows.ts'
+import { own, readRows } from './space/rows.ts'
 
 /** A page is cut short, with a cursor to go on, after this many rows were looked at: a filter that matches little must not cost without limit. */
 const MAX_LOOKED_AT = 1000
+/** And after this many bytes of JSON: Lambda answers with at most 6 MB. */
+export const MAX_PAGE_BYTES = 4_000_000
 
 export interface ListQuery<T> {
   /** Records a page, 1 to 100. */
@@ -25,10 +27,12 @@ type Position = { readonly id: string, readonly createdAt: string }
 
 /** The two access patterns that every record has (entities/fields.ts), which the type of "any entity" cannot know. */
 interface Listable {
-  query: Record<'byId' | 'byTime', (space: object) => { go (options: object): Promise<{ data: Row[], cursor: string | null }> }>
+  query: Record<'byId' | 'byTime', (space: object) => { go (options: object): Promise<{ data: unknown[], cursor: string | null }> }>
 }
 
-interface Conversions { byAccessPattern: Record<'byId' | 'byTime', { fromComposite: { toCursor (facets: object): string } }> }
+interface Conversions {
+  byAccessPattern: Record<'byId' | 'byTime', { fromComposite: { toCursor (facets: object): string }, fromKeys: { toComposite (keys: object): { id: string } } }>
+}
 
 /**
  * One page of the records of one kind in a space. One Query in one partition, and a batch read more for `newestFirst`.
@@ -40,22 +44,32 @@ export async function list (context: Context, definition: Definition, { limit, c
   const entity = definition.entity as unknown as Listable
   const pattern = newestFirst ? 'byTime' : 'byId'
   const binding = JSON.stringify([space, userId, resource, newestFirst, filterName])
-  const options = newestFirst ? { hydrate: true, order: 'desc' } : { consistent: true }
+  const options = newestFirst ? { order: 'desc', data: 'includeKeys', ignoreOwnership: true } : { consistent: true }
   const { byAccessPattern } = createConversions(definition.entity) as unknown as Conversions
   const place = ({ id, createdAt }: Position) => byAccessPattern[pattern].fromComposite.toCursor({ ...space, id, createdAt })
 
+  async function inOrder (ids: string[]): Promise<Row[]> {
+    const rows = new Map((await readRows(store, definition, space, ids)).map((row) => [row.id, row]))
+    return ids.flatMap((id) => rows.get(id) ?? [])
+  }
+
   let from = cursor === undefined ? null : place(sealer.open(binding, cursor) as Position)
   const items: unknown[] = []
+  let bytes = 0
   let last: Row | undefined
   for (let lookedAt = 0; lookedAt < MAX_LOOKED_AT || last === undefined;) {
     // One more than is wanted: whether there is a next page is then known without a further read.
     const wanted = limit + 1 - items.length
     const { data, cursor: next } = await entity.query[pattern](space).go({ ...store, ...options, cursor: from, pages: 1, limit: wanted })
-    for (const row of data) {
-      if (items.length === limit) return { items, cursor: sealer.seal(binding, { id: last!.id, createdAt: last!.createdAt }) }
+    // The index by time holds keys only: the records come from the table, and none is left out where the store puts reads off.
+    const rows = newestFirst ? await inOrder((data as { pk: string, sk: string }[]).map(({ pk, sk }) => byAccessPattern.byId.fromKeys.toComposite({ pk, sk }).id)) : data as Row[]
+    for (const row of rows) {
+      if (items.length === limit || bytes > MAX_PAGE_BYTES) return { items, cursor: sealer.seal(binding, { id: last!.id, createdAt: last!.createdAt }) }
       last = own(space, row)
       const record = row.deletedAt === undefined ? definition.present(row) : undefined
-      if (record !== undefined && matches(record)) items.push(record)
+      if (record === undefined || !matches(record)) continue
+      items.push(record)
+      bytes += Buffer.byteLength(JSON.stringify(record))
     }
     if (next === null) return { items }
     lookedAt += wanted

@@ -3,7 +3,7 @@ import { PUBLIC_SHARDS, SettingEntity, type PublicSetting } from '../../entities
 import type { Store } from '../store/store.ts'
 import { notFound } from './collection.ts'
 import type { Sealer } from './cursor.ts'
-import type { Page } from './listing.ts'
+import { MAX_PAGE_BYTES, type Page } from './listing.ts'
 import { shardOf } from './settings.ts'
 
 /** 22 characters of base64url: 132 bits of an HMAC. */
@@ -34,12 +34,14 @@ export function publicSettings (store: Store, sealer: Sealer) {
     async list ({ limit, cursor }: { limit: number, cursor?: string | undefined }): Promise<Page<Public>> {
       const from = cursor === undefined ? { shard: 0, cursor: null } : sealer.open('public settings', cursor) as Position
       const items: Public[] = []
+      let bytes = 0
       for (let { shard, cursor: place } = from; shard < PUBLIC_SHARDS; shard++, place = null) {
         do {
           const page = await query(String(shard)).go({ ...store, cursor: place, pages: 1, limit: limit - items.length, ignoreOwnership: true })
           items.push(...page.data.map(strip))
+          bytes += page.data.reduce((sum, { value }) => sum + Buffer.byteLength(value), 0)
           place = page.cursor
-          if (items.length === limit) {
+          if (items.length === limit || bytes > MAX_PAGE_BYTES) {
             const next: Position = place === null ? { shard: shard + 1, cursor: null } : { shard, cursor: place }
             return next.shard < PUBLIC_SHARDS ? { items, cursor: sealer.seal('public settings', next) } : { items }
           }

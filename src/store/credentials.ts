@@ -47,7 +47,9 @@ export function openStores (config: Config, sts: STSClient = openSts(config), cl
 
   async function storeOf (tag: string): Promise<Store> {
     try {
-      const entry = await stores.fetch(tag)
+      let entry = await stores.fetch(tag)
+      // The cache counts its own time, a session ends by the clock: after a jump of the clock only this notices.
+      if (entry !== undefined && entry.endsAt <= Date.now()) entry = await stores.fetch(tag, { forceRefresh: true })
       if (entry !== undefined && entry.endsAt > Date.now()) return entry.store
       throw new Error('the session has ended')
     } catch (cause) {

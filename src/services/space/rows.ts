@@ -36,6 +36,7 @@ export function own (space: SpaceKey, row: Row): Row {
  * @throws Problem STORE_UNAVAILABLE where the store keeps putting keys off
  */
 export async function readRows (store: Store, definition: Definition, space: SpaceKey, ids: readonly string[]): Promise<Row[]> {
+  if (ids.length === 0) return []
   if (ids.length === 1) return [await readRow(store, definition, space, ids[0]!)].filter((row) => row !== undefined)
   const rows: Row[] = []
   let keys: SpaceKey[] = ids.map((id) => ({ ...space, id }))

@@ -11,12 +11,18 @@ import { parseHead, parseIdempotency, parseRow, readHead, readRows } from './row
 const MAX_ACTIONS = 98
 const MAX_BYTES = 3_000_000
 const MAX_TRIES = 8
+/** Writes of one space that may wait in a process; more are turned away at once. */
+const MAX_WAITING = 1000
 /** Spaces, and records of one space, that a process remembers. What it forgets costs a read, never correctness. */
 const MAX_SPACES = 2000
 const MAX_KNOWN = 500
 
 interface Pending {
   readonly write: Write
+  /** What it touches: records, and its Idempotency-Key. */
+  readonly keys: readonly string[]
+  /** About how many bytes it adds to a transaction. */
+  readonly size: number
   readonly resolve: (outcome: Outcome) => void
   readonly reject: (reason: unknown) => void
   tries: number
@@ -77,16 +83,20 @@ export function createWriter (rules: Rules, now: () => number = Date.now): Write
     const before = state.head as SpaceHead | undefined
     let after = before ?? emptyHead(now())
     const planned: { pending: Pending, plan: Planned }[] = []
+    const again: Pending[] = []
     for (const pending of batch) {
       try {
         const next = plan(pending.write, after, pending.write.changes.map((change) => state.known.get(recordKey(change))), now(), rules)
         after = next.head
         planned.push({ pending, plan: next })
       } catch (error) {
-        if (pending.verify) pending.reject(error)
-        else { pending.verify = true; state.queue.unshift(pending) }
+        // Refused only on what was read just now, and not on riders before it that may yet fail.
+        if (pending.verify && planned.length === 0) pending.reject(error)
+        else again.push(pending)
+        pending.verify = true
       }
     }
+    state.queue.unshift(...again)
     if (planned.length === 0) return
     const first = planned[0]!.pending.write
     const head = opening(first, before, after)
@@ -101,23 +111,29 @@ export function createWriter (rules: Rules, now: () => number = Date.now): Write
     }
     if (refusals[0] != null) learnHead(state, refusals[0])
     let from = head.length
-    const again = planned.filter(({ pending, plan }) => {
+    // A fight over HEAD, or a conflict, is everyone's; a failed condition of a record is only its own writer's.
+    const contended = refusals.some((refusal, index) => refusal !== null && (index === 0 || refusal.code !== 'ConditionalCheckFailed'))
+    const rest = planned.filter(({ pending, plan }) => {
       const own = refusals.slice(from, from += plan.puts.length)
-      return !learn(state, pending, own) && mayTryAgain(pending)
+      return !learn(state, pending, own) && mayTryAgain(pending, contended || own.some((refusal) => refusal !== null))
     })
-    state.queue.unshift(...again.map(({ pending }) => pending))
-    // Only a fight over HEAD, or a conflict, is worth waiting for; a corrected memory can be used at once.
-    if (refusals.some((refusal, index) => refusal !== null && (index === 0 || refusal.code !== 'ConditionalCheckFailed'))) {
-      const tries = Math.max(1, ...again.map(({ pending }) => pending.tries))
-      await pause(Math.random() * Math.min(500, 5 * 2 ** tries))
-    }
+    state.queue.unshift(...rest.map(({ pending }) => pending))
+    // Worth waiting for; a corrected memory can be used at once.
+    if (contended) await pause(Math.random() * Math.min(500, 5 * 2 ** Math.max(1, ...rest.map(({ pending }) => pending.tries))))
   }
 
   return {
     commit (write) {
       const { promise, resolve, reject } = withResolvers<Outcome>()
       const state = stateOf(write.space)
-      state.queue.push({ write, resolve, reject, tries: 0, verify: false })
+      if (state.queue.length >= MAX_WAITING) {
+        reject(new Problem('CONTENTION', `${MAX_WAITING} writes wait for this space already; nothing was written.`, { retryAfter: 1 }))
+        return promise
+      }
+      const keys = [...write.changes.map(recordKey), ...write.idempotency === undefined ? [] : [`key ${write.idempotency.key}`]]
+      // An outcome under its key holds the record once more, escaped.
+      const size = JSON.stringify(write.changes.map(({ content }) => content)).length * (write.idempotency === undefined ? 3 : 6)
+      state.queue.push({ write, keys, size, resolve, reject, tries: 0, verify: false })
       if (!state.draining) void drain(state)
       return promise
     }
@@ -131,20 +147,17 @@ function takeBatch (state: SpaceState): Pending[] {
   const touched = new Set<string>()
   let actions = 0
   let bytes = 0
-  for (const pending of state.queue) {
-    const { write } = pending
-    const keys = [...write.changes.map(recordKey), ...write.idempotency === undefined ? [] : [`key ${write.idempotency.key}`]]
-    const size = JSON.stringify(write.changes.map(({ content }) => content)).length * (write.idempotency === undefined ? 3 : 6)
-    const fits = batch.length === 0 || (actions + keys.length + 1 <= MAX_ACTIONS && bytes + size <= MAX_BYTES)
-    // A write that has to wait keeps its place: later ones to the same record may not overtake it.
-    if (fits && !keys.some((key) => touched.has(key))) {
-      batch.push(pending)
-      actions += keys.length + 1
-      bytes += size
-    } else {
-      rest.push(pending)
+  for (const [index, pending] of state.queue.entries()) {
+    actions += pending.keys.length + 1
+    bytes += pending.size
+    if (index > 0 && (actions > MAX_ACTIONS || bytes > MAX_BYTES)) {
+      rest.push(...state.queue.slice(index))
+      break
     }
-    for (const key of keys) touched.add(key)
+    // A write that has to wait keeps its place: later ones to the same record may not overtake it.
+    const waits = pending.keys.some((key) => touched.has(key))
+    ;(waits ? rest : batch).push(pending)
+    for (const key of pending.keys) touched.add(key)
   }
   state.queue = rest
   return batch
@@ -158,8 +171,8 @@ async function load (state: SpaceState, batch: readonly Pending[]): Promise<void
   for (const { write, verify } of batch) {
     for (const change of write.changes) {
       const key = recordKey(change)
-      // What the caller read serves where nothing is remembered; a newer memory must show that it is out of date.
-      if (change.basedOn !== undefined && !verify && !state.known.has(key)) state.known.set(key, change.basedOn)
+      // What the caller read serves unless the memory is newer, which then shows that it is out of date.
+      if (change.basedOn !== undefined && !verify && change.basedOn.rev >= (state.known.get(key)?.rev ?? 0)) state.known.set(key, change.basedOn)
       else if (verify || (!state.known.has(key) && (readsHead || change.precondition?.ifMatch !== undefined))) unknown.set(key, change)
       // Otherwise it is taken to be new, which is what a PUT of an unknown id mostly is; the transaction checks it.
     }
@@ -178,8 +191,6 @@ async function load (state: SpaceState, batch: readonly Pending[]): Promise<void
 
 function learnHead (state: SpaceState, { code, row }: Refusal): void {
   if (code !== 'ConditionalCheckFailed') return
-  // Another process wrote: what was remembered of its records may be old as well.
-  state.known.clear()
   state.head = row === undefined ? undefined : parseHead(row) ?? 'unread'
 }
 
@@ -204,10 +215,10 @@ export function idempotencyMismatch (): Problem {
   return new Problem('IDEMPOTENCY_MISMATCH', 'This Idempotency-Key was used for a request with another method, path or body. Use a new key for a new request.')
 }
 
-function mayTryAgain (pending: Pending): boolean {
-  pending.tries += 1
+function mayTryAgain (pending: Pending, refused: boolean): boolean {
+  if (refused) pending.tries += 1
   if (pending.tries < MAX_TRIES) return true
-  pending.reject(new Problem('CONTENTION', `Another writer was first ${MAX_TRIES} times in a row; nothing was written.`, { retryAfter: 1 }))
+  pending.reject(new Problem('CONTENTION', `The store refused ${MAX_TRIES} times in a row, mostly because another writer was first; nothing was written.`, { retryAfter: 1 }))
   return false
 }
 

@@ -94,7 +94,7 @@ rule('the hub takes the function\'s environment, knows every name of it, and is 
     return [
       ...names.filter((name) => !asked.has(name)).map((name) => `${name} is read by nobody`),
       ...names.filter((name) => /^(?:AWS|LAMBDA|_)/.test(name)).map((name) => `${name} is Lambda's own`),
-      ...differ('config', [config.local, config.table, config.tenantRoleArn, config.dynamodbEndpoint, config.trustProxy], [false, 'hub-Table', 'arn:aws:iam::123456789012:role/hub-TenantRole', undefined, false]),
+      ...differ('config', [config.local, config.table, config.tenantRoleArn, config.dynamodbEndpoint, config.trustProxy], [false, 'hub-Table', 'arn:aws:iam::123456789012:role/hub-TenantRole', undefined, 0]),
       ...differ('issuers', config.issuers, [{ issuer, jwksUri: `${issuer}/.well-known/jwks.json`, clientIds: ['hub-UserPoolClient'], tokenUse: 'access', tenant: { claim: 'custom:tenant_id' } }]),
       ...differ('sign-in', config.oauthDomain, `https://${resources.UserPoolDomain.Properties.Domain}.auth.eu-west-1.amazoncognito.com`)
     ]
@@ -109,7 +109,7 @@ rule('the hub takes the function\'s environment, knows every name of it, and is 
   'no tenant role': ({ ApiFunction }) => { delete ApiFunction.Properties.Environment.Variables.TENANT_ROLE_ARN },
   'broken issuers': ({ ApiFunction }) => { ApiFunction.Properties.Environment.Variables.ISSUERS += ']' },
   'a store on a desk': ({ ApiFunction }) => { ApiFunction.Properties.Environment.Variables.DYNAMODB_ENDPOINT = 'http://127.0.0.1:8000' },
-  'addresses that a caller makes up': ({ ApiFunction }) => { ApiFunction.Properties.Environment.Variables.TRUST_PROXY = 'true' },
+  'addresses that a caller makes up': ({ ApiFunction }) => { ApiFunction.Properties.Environment.Variables.TRUST_PROXY = '1' },
   'a secret in the template': ({ ApiFunction }) => { ApiFunction.Properties.Environment.Variables.HUB_SECRET = 's'.repeat(64) },
   'a short secret': ({ HubSecret }) => { HubSecret.Properties.GenerateSecretString.PasswordLength = 16 }
 })

@@ -1,10 +1,8 @@
-import { Server } from 'node:net'
 import { setImmediate as nextRound, setTimeout as pause } from 'node:timers/promises'
 import fp from 'fastify-plugin'
 
-/** However busy the port is, it closes after this time; and whoever reads slowly is cut off after that. */
+/** However busy the port is, it closes after this time. */
 const MAX_ACCEPTING_MS = 2000
-const MAX_ANSWERING_MS = 30_000
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -19,13 +17,7 @@ declare module 'fastify' {
 
 export default fp(async (app) => {
   let draining = false
-  let open = 0
-  let closed = () => {}
   app.decorate('draining', { getter: () => draining })
-  app.addHook('onRequest', async (_request, reply) => {
-    open++
-    reply.raw.once('close', () => { open--; closed() })
-  })
   app.addHook('onSend', async (_request, reply) => { if (draining) reply.header('connection', 'close') })
   app.decorate('drain', async (graceSeconds: number) => {
     draining = true
@@ -38,12 +30,8 @@ export default fp(async (app) => {
       accepted = false
       await nextRound()
     }
-    // Only the port: http.Server's own close would also cut answers that are written but not yet read. And before
-    // app.close(), whose hooks take away the store that what is in flight still needs.
-    Server.prototype.close.call(app.server)
-    const answered = new Promise<void>((resolve) => { closed = () => { if (open === 0) resolve() } })
-    closed()
-    await Promise.race([answered, pause(MAX_ANSWERING_MS, undefined, { ref: false })])
+    // Before app.close(): its hooks take away the store, which what is in flight still needs.
+    await new Promise((resolve) => { app.server.close(resolve) })
     await app.close()
   })
 }, { name: 'lifecycle' })

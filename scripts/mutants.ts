@@ -67,7 +67,7 @@ async function plant (copy: string, { file, find, replace, suite }: Mutant): Pro
 
 /** Runs one suite in the copy, up to its first failure. */
 async function passes (cwd: string, suite: string): Promise<boolean> {
-  const child = spawn(process.execPath, ['node_modules/tap/dist/esm/run.mjs', '--disable-coverage', '--bail', '--reporter=silent', `test/${suite}.test.ts`], { cwd, stdio: 'ignore' })
+  const child = spawn(process.execPath, ['node_modules/tap/dist/esm/run.mjs', '--disable-coverage', '--bail', '--timeout=200', '--reporter=silent', `test/${suite}.test.ts`], { cwd, stdio: 'ignore' })
   const [code] = await once(child, 'exit') as [number | null]
   return code === 0
 }

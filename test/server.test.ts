@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { Agent, request } from 'node:http'
+import { Agent, request, type IncomingMessage } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -108,6 +108,21 @@ t.test('SIGTERM under load resets nobody: what was accepted is answered', async 
   t.ok(readiness.includes(503), 'readiness went first')
   t.strictSame([...outcomes.keys()].filter((outcome) => !['200', '201', 'ECONNREFUSED'].includes(outcome)), [], JSON.stringify(Object.fromEntries(outcomes)))
   t.comment(`${[...outcomes].map(([outcome, count]) => `${outcome}: ${count}`).join(', ')}`)
+})
+
+t.test('an answer that is read slowly is sent whole, also while the hub goes down', async (t) => {
+  const server = await startServer({ DATA_DIR: await dataDir(), ...given })
+  t.teardown(() => server.end('SIGKILL'))
+  const headers = { authorization: `Bearer ${await server.token('acme', 'slow')}`, 'content-type': 'application/json' }
+  for (let index = 0; index < 100; index++) await fetch(`${server.url}/v1/settings/s${index}`, { method: 'PUT', headers, body: JSON.stringify({ value: 'x'.repeat(65_000) }) }).then((answer) => answer.arrayBuffer())
+  const sent = request(`${server.url}/v1/settings?limit=100`, { headers }).end()
+  const [response] = await once(sent, 'response') as [IncomingMessage]
+  const ended = server.end('SIGTERM')
+  while (await fetch(`${server.url}/ready`).then(() => true, () => false)); // until the port has closed
+  let bytes = 0
+  for await (const chunk of response) bytes += (chunk as Buffer).length
+  t.equal(bytes, Number(response.headers['content-length']))
+  t.equal(await ended, 0)
 })
 
 t.test('a kill at any point loses no acknowledged write', async (t) => {

@@ -1,7 +1,9 @@
-import { setImmediate as nextRound, setTimeout as pause } from 'node:timers/promises'
+import { Server } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import fp from 'fastify-plugin'
 
-/** However busy the port is, it closes after this time. */
+/** The port closes once nobody has connected for this time, and after MAX_ACCEPTING_MS at the latest. */
+const QUIET_MS = 50
 const MAX_ACCEPTING_MS = 2000
 
 declare module 'fastify' {
@@ -17,21 +19,37 @@ declare module 'fastify' {
 
 export default fp(async (app) => {
   let draining = false
+  let portCloses: Promise<void> | undefined
+  let open = 0
+  let answered = () => {}
   app.decorate('draining', { getter: () => draining })
+  app.addHook('onRequest', (_request, reply, done) => {
+    open++
+    reply.raw.once('close', () => { open--; answered() })
+    if (portCloses === undefined) done()
+    else void portCloses.then(() => done())
+  })
   app.addHook('onSend', async (_request, reply) => { if (draining) reply.header('connection', 'close') })
   app.decorate('drain', async (graceSeconds: number) => {
     draining = true
     await pause(graceSeconds * 1000)
-    // Connections that wait in the kernel when the port closes are reset, and Node takes one a round of its event loop:
-    // so the port closes right after a round that found none.
-    let accepted = true
-    app.server.on('connection', () => { accepted = true })
-    for (const end = Date.now() + MAX_ACCEPTING_MS; accepted && Date.now() < end;) {
-      accepted = false
-      await nextRound()
+    // Connections that wait in the kernel when a port closes are reset. New requests are held back until it has closed:
+    // clients that wait for an answer open no connection, so under any load there comes a moment without new ones.
+    let release = () => {}
+    portCloses = new Promise((resolve) => { release = resolve })
+    let connected = true
+    app.server.on('connection', () => { connected = true })
+    for (const end = Date.now() + MAX_ACCEPTING_MS; connected && Date.now() < end;) {
+      connected = false
+      await pause(QUIET_MS)
     }
+    // The port alone: http.Server's own close would also cut answers that are written and not yet read by the client.
+    const ended = new Promise((resolve) => { Server.prototype.close.call(app.server, resolve) })
+    release()
+    answered = () => { if (open === 0) app.server.closeIdleConnections() }
+    answered()
     // Before app.close(): its hooks take away the store, which what is in flight still needs.
-    await new Promise((resolve) => { app.server.close(resolve) })
+    await ended
     await app.close()
   })
 }, { name: 'lifecycle' })

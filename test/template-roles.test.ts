@@ -1,5 +1,5 @@
 import { differ, rule } from './harness/rule.ts'
-import { PSEUDO, type Part } from './harness/template.ts'
+import { PSEUDO, type Part } from '../src/local/iam/template.ts'
 
 /** What may touch what: the roles of template.yaml, as rendered. */
 

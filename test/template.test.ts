@@ -7,7 +7,7 @@ import { TENANT_SCOPE } from '../src/plugins/openapi.ts'
 import { TABLE, TTL_ATTRIBUTE } from '../src/store/table.ts'
 import { startHub } from './harness/hub.ts'
 import { breached, differ, rendered, rule, template } from './harness/rule.ts'
-import { loadTemplate, PSEUDO, render, type Part } from './harness/template.ts'
+import { loadTemplate, PSEUDO, render, type Part } from '../src/local/iam/template.ts'
 
 const ofType = (resources: Part, type: string) => Object.entries<Part>(resources).filter(([, { Type }]) => Type === type)
 const read = (file: string) => readFileSync(new URL(`../${file}`, import.meta.url), 'utf8')

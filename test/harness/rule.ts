@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
-import { loadTemplate, render, type Part } from './template.ts'
+import { loadTemplate, render, type Part } from '../../src/local/iam/template.ts'
 
 export const template = loadTemplate()
 /** template.yaml with its defaults. */

@@ -17,7 +17,7 @@ export const PSEUDO: Readonly<Record<string, string>> = {
 const NO_VALUE = Symbol('AWS::NoValue')
 
 /** Reads template.yaml, short tags (`!Ref x`) as their long forms (`{ Ref: 'x' }`). @throws Error on what is not sound YAML */
-export function loadTemplate (file: URL | string = new URL('../../template.yaml', import.meta.url)): Part {
+export function loadTemplate (file: string = 'template.yaml'): Part {
   const document = parseDocument(readFileSync(file, 'utf8'), { version: '1.1' })
   if (document.errors.length > 0) throw document.errors[0]!
   return plain(document.contents)

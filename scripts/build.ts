@@ -5,9 +5,10 @@ import { build } from 'esbuild'
 
 const USAGE = `npm run build: bundles the hub into dist/
 
-  dist/server.mjs   Node and container entry
-  dist/lambda.mjs   Lambda entry (handler: lambda.handler)
-  dist/docs/        files of the /docs page
+  dist/server.mjs       Node and container entry
+  dist/lambda.mjs       Lambda entry (handler: lambda.handler)
+  dist/authorizer.mjs   Lambda entry of the API's request authorizer (handler: authorizer.handler)
+  dist/docs/            files of the /docs page
 
 The bundles need no node_modules; the embedded store of local mode is looked up at run time.`
 
@@ -16,7 +17,7 @@ if (process.argv.includes('--help')) {
 } else {
   await rm('dist', { recursive: true, force: true })
   await build({
-    entryPoints: ['src/server.ts', 'src/lambda.ts'],
+    entryPoints: ['src/server.ts', 'src/lambda.ts', 'src/authorizer.ts'],
     outdir: 'dist',
     outExtension: { '.js': '.mjs' },
     bundle: true,

@@ -4,18 +4,22 @@ import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { MUTANTS, type Mutant } from './mutants/list.ts'
+import { MUTANTS, PROMISES, type Mutant } from './mutants/list.ts'
 
 const USAGE = `npm run mutants: plants known bugs, one at a time, in a copy of the project, and runs the suite that should notice
 
-  npm run mutants -- [--only text] [--jobs 2]     only the mutants whose name holds the text; copies beside each other
+  npm run mutants -- [--promise isolation] [--only text] [--jobs 2]
+
+  --promise  only those that break it: writes, changes, fidelity, isolation or secrecy; may be given several times
+  --only     only those whose name holds the text
+  --jobs     copies beside each other
 
 Every suite must pass unchanged first; a mutant that its suite does not notice, or that no longer fits the code, is a
 failure (exit code 1). Prints a table.`
 
-const { values: { only = '', jobs, help } } = parseArgs({ options: { only: { type: 'string' }, jobs: { type: 'string', default: '2' }, help: { type: 'boolean' } } })
+const { values: { promise = [...PROMISES], only = '', jobs, help } } = parseArgs({ options: { promise: { type: 'string', multiple: true }, only: { type: 'string' }, jobs: { type: 'string', default: '2' }, help: { type: 'boolean' } } })
 if (help === true) console.log(USAGE)
-else process.exitCode = await main(MUTANTS.filter(({ name }) => name.includes(only)))
+else process.exitCode = await main(MUTANTS.filter((mutant) => promise.includes(mutant.promise) && mutant.name.includes(only)))
 
 async function main (mutants: readonly Mutant[]): Promise<number> {
   const copies = await Promise.all(Array.from({ length: Number(jobs) }, copyProject))

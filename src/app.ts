@@ -1,10 +1,10 @@
 import type { STSClient } from '@aws-sdk/client-sts'
-import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
 import cors from '@fastify/cors'
 import { Ajv } from 'ajv'
 import addFormats from 'ajv-formats'
 import Fastify, { LogController, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import type { Config } from './config.ts'
+import { createOperations } from './operations/index.ts'
 import auth from './plugins/auth/index.ts'
 import body from './plugins/body.ts'
 import headers, { requestId } from './plugins/headers.ts'
@@ -12,18 +12,20 @@ import lifecycle from './plugins/lifecycle.ts'
 import limits from './plugins/limits.ts'
 import log from './plugins/log.ts'
 import openapi from './plugins/openapi.ts'
+import operations from './plugins/operations.ts'
 import problems, { clientError, send, toProblem } from './plugins/problems.ts'
 import services from './plugins/services.ts'
 import tenant from './plugins/tenant.ts'
 import routes from './routes/index.ts'
 import { createSealer } from './services/cursor.ts'
 import { createWriter } from './services/space/writer.ts'
+import type { openClient } from './store/client.ts'
 import { openStores } from './store/credentials.ts'
 import { VERSION } from './version.ts'
 
 /** What may be put in from outside: by the entries (a log stream, the local issuer) and by tests (a clock, clients that count). */
 export interface Overrides {
-  readonly client?: DynamoDBDocumentClient
+  readonly open?: typeof openClient
   readonly sts?: STSClient
   readonly now?: () => number
   readonly logStream?: { write (line: string): void }
@@ -32,7 +34,7 @@ export interface Overrides {
 }
 
 /** Puts a hub together: the same one for the server, for Lambda and for the tests. It is ready to listen or to inject into. */
-export async function buildApp (config: Config, { client, sts, now = Date.now, logStream, plugin }: Overrides = {}): Promise<FastifyInstance> {
+export async function buildApp (config: Config, { open, sts, now = Date.now, logStream, plugin }: Overrides = {}): Promise<FastifyInstance> {
   const app = Fastify({
     logger: { level: config.logLevel, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"`, formatters: { level: (level) => ({ level }) }, ...logStream !== undefined && { stream: logStream } },
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
@@ -55,7 +57,7 @@ export async function buildApp (config: Config, { client, sts, now = Date.now, l
   const [strict, lenient] = [ajv({ coerceTypes: false }), ajv({ coerceTypes: true, strictNumbers: false })]
   app.setValidatorCompiler(({ schema, httpPart }) => (httpPart === 'body' ? strict : lenient).compile(schema as object))
 
-  const stores = openStores(config, sts, client)
+  const stores = openStores(config, { sts, open })
   const shared = { config, now, writer: createWriter(config, now), sealer: createSealer(config.secret), running: new Set<string>() }
   await app.register(problems)
   await app.register(headers)
@@ -66,6 +68,7 @@ export async function buildApp (config: Config, { client, sts, now = Date.now, l
   await app.register(limits, { limits: config.limits })
   await app.register(auth, { issuers: config.issuers })
   await app.register(tenant)
+  await app.register(operations, { operations: createOperations(config, stores, now) })
   await app.register(services, { stores, shared })
   await app.register(openapi, { oauthDomain: config.oauthDomain, version: VERSION })
   if (plugin !== undefined) await app.register(plugin)

@@ -47,6 +47,12 @@ export interface Config {
   readonly dynoxideBin: string | undefined
   /** The role that is assumed for each tenant. Undefined only where DYNAMODB_ENDPOINT names a store without IAM. */
   readonly tenantRoleArn: string | undefined
+  /** The role of the operator's rows: a tenant's status, audit records. Set wherever tenantRoleArn is. */
+  readonly operatorRoleArn: string | undefined
+  /** STS of the local gateway. Undefined: AWS's own. */
+  readonly stsEndpoint: string | undefined
+  /** Local mode only: the template whose policies the local gateway enforces. */
+  readonly localIam: string | undefined
   readonly issuers: readonly TrustedIssuer[]
   /** Seals cursors and names public settings. At least 32 characters; the same on every instance. */
   readonly secret: string
@@ -67,6 +73,7 @@ export class ConfigError extends Error {
 type Env = Readonly<Record<string, string | undefined>>
 
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1', '[::1]'])
+const ROLE_ARN = /^arn:[a-z-]+:iam::\d{12}:role\/.+$/
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
 /**
@@ -85,7 +92,10 @@ export function loadConfig (env: Env = process.env): Config {
     region: present(env, 'AWS_REGION') ?? (local ? 'local' : required(env, 'AWS_REGION', 'the region of the table')),
     dynamodbEndpoint: url(env, 'DYNAMODB_ENDPOINT'),
     dynoxideBin: present(env, 'DYNOXIDE_BIN'),
-    tenantRoleArn: matching(env, 'TENANT_ROLE_ARN', /^arn:[a-z-]+:iam::\d{12}:role\/.+$/, 'an IAM role ARN'),
+    tenantRoleArn: matching(env, 'TENANT_ROLE_ARN', ROLE_ARN, 'an IAM role ARN'),
+    operatorRoleArn: matching(env, 'OPERATOR_ROLE_ARN', ROLE_ARN, 'an IAM role ARN'),
+    stsEndpoint: undefined,
+    localIam: local ? present(env, 'LOCAL_IAM') : undefined,
     issuers: local ? [] : parseIssuers(required(env, 'ISSUERS', 'a JSON array of trusted issuers')),
     secret: local ? '' : secret(env),
     oauthDomain: url(env, 'OAUTH_DOMAIN') ?? 'https://auth.example.com',
@@ -107,6 +117,7 @@ export function loadConfig (env: Env = process.env): Config {
   }
   if (local) assertLocalOnly(config, env)
   else if (config.tenantRoleArn === undefined && isAws(config.dynamodbEndpoint)) throw new ConfigError('TENANT_ROLE_ARN is missing: set it to the role that the hub assumes for each tenant (an output of template.yaml). Only a store of your own, named by DYNAMODB_ENDPOINT, goes without.')
+  if ((config.tenantRoleArn === undefined) !== (config.operatorRoleArn === undefined)) throw new ConfigError('TENANT_ROLE_ARN and OPERATOR_ROLE_ARN go together: set both (outputs of template.yaml), or neither with a store of your own.')
   return deepFreeze(config)
 }
 
@@ -117,7 +128,7 @@ function assertLocalOnly (config: Config, env: Env): void {
   if (config.dynamodbEndpoint !== undefined && !LOOPBACK.has(new URL(config.dynamodbEndpoint).hostname)) {
     throw new ConfigError(`DYNAMODB_ENDPOINT is ${config.dynamodbEndpoint}, but local mode uses a store on this machine only: ${why}.`)
   }
-  for (const name of ['TENANT_ROLE_ARN', 'AWS_LAMBDA_FUNCTION_NAME', 'HUB_SECRET', 'OAUTH_DOMAIN', 'TRUST_PROXY']) {
+  for (const name of ['TENANT_ROLE_ARN', 'OPERATOR_ROLE_ARN', 'AWS_LAMBDA_FUNCTION_NAME', 'HUB_SECRET', 'OAUTH_DOMAIN', 'TRUST_PROXY']) {
     if (present(env, name) !== undefined) throw new ConfigError(`${name} is set, but it belongs to production: ${why}. Set both for production, or unset ${name}.`)
   }
 }

@@ -12,6 +12,7 @@ export const ERRORS = {
   UNAUTHENTICATED: [401, 'A valid token is needed'],
   MISSING_TENANT_ID: [401, 'The token names no tenant'],
   UNAUTHORIZED_ACCESS: [403, 'Not allowed'],
+  TENANT_SUSPENDED: [403, 'The tenant is suspended'],
   NOT_FOUND: [404, 'Not found'],
   IDEMPOTENCY_IN_PROGRESS: [409, 'A request with this Idempotency-Key is still running'],
   PRECONDITION_FAILED: [412, 'The record is not in the state that the request requires'],

@@ -12,7 +12,7 @@ function walk (dir: string): string[] {
 }
 
 /** From the top down; a file imports its own layer and those below. `src/local` and the entries stand beside the tower. */
-const LAYERS = [/^src\/(?:server|lambda)\.ts$/, /^src\/app\.ts$/, /^src\/routes\//, /^src\/plugins\//, /^src\/services\//, /^src\/store\//, /^src\/(?:config|errors|version)\.ts$/, /^entities\//]
+const LAYERS = [/^src\/(?:server|lambda|authorizer)\.ts$/, /^src\/app\.ts$/, /^src\/routes\//, /^src\/plugins\//, /^src\/operations\//, /^src\/services\//, /^src\/store\//, /^src\/(?:config|errors|version)\.ts$/, /^entities\//]
 const layerOf = (path: string) => LAYERS.findIndex((layer) => layer.test(path))
 
 function importsOf (path: string): { from: string, typeOnly: boolean }[] {
@@ -49,10 +49,10 @@ t.test('no file imports itself through others', (t) => {
 
 t.test('a folder is a privilege', (t) => {
   t.strictSame(uses(/from '(?:@aws-sdk|@smithy)/, /^src\/(?:store|local)\/|^src\/app\.ts$/), [], 'the AWS SDK is for the store')
-  t.strictSame(uses(/from '(?:@fastify|fastify)/, /^src\/(?:app|lambda)\.ts$|^src\/(?:plugins|routes|local)\//), [], 'services, store and entities know no HTTP')
+  t.strictSame(uses(/from '(?:@fastify|fastify)/, /^src\/(?:app|lambda|authorizer)\.ts$|^src\/(?:plugins|routes|local)\//), [], 'services, store and entities know no HTTP')
   t.strictSame(uses(/process\.env/, /^src\/config\.ts$/), [], 'the environment is read in one place')
   t.strictSame(uses(/\bclaims\b/, /^src\/plugins\/(?:auth\/|tenant\.ts)|^src\/local\/issuer\.ts$/), [], 'claims are read where they are checked')
-  t.strictSame(uses(/\.go\(/, /^src\/services\/(?:space\/rows|listing|public-settings)\.ts$/), [], 'rows are read and written in few places')
+  t.strictSame(uses(/\.go\(/, /^src\/(?:services\/(?:space\/rows|listing|public-settings)|operations\/(?:tenants|audit))\.ts$/), [], 'rows are read and written in few places')
   t.strictSame(uses(/\.(?:find|match|scan)\b\s*\(\{|\.scan\b|ScanCommand/, /^$/), [], 'nothing can become a Scan')
   t.strictSame(uses(/new Service\(/, /^$/), [], 'no shared entity is handed to a Service')
   t.strictSame(uses(/\b(?:enum|namespace)\s+\w+\s*\{|NODE_ENV|AsyncLocalStorage/, /^$/), [])

@@ -2,7 +2,7 @@ import t from 'tap'
 import { loadConfig } from '../src/config.ts'
 
 const issuer = { issuer: 'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Ab', clientIds: ['c1'], tenant: { claim: 'custom:tenant_id' } }
-const production = { TABLE_NAME: 'hub', AWS_REGION: 'eu-west-1', TENANT_ROLE_ARN: 'arn:aws:iam::123456789012:role/hub-tenant', HUB_SECRET: 'x'.repeat(32), ISSUERS: JSON.stringify([issuer]) }
+const production = { TABLE_NAME: 'hub', AWS_REGION: 'eu-west-1', TENANT_ROLE_ARN: 'arn:aws:iam::123456789012:role/hub-tenant', OPERATOR_ROLE_ARN: 'arn:aws:iam::123456789012:role/hub-operator', HUB_SECRET: 'x'.repeat(32), ISSUERS: JSON.stringify([issuer]) }
 const withIssuer = (changes: object) => ({ ...production, ISSUERS: JSON.stringify([{ ...issuer, ...changes }]) })
 
 t.test('with nothing set it is local mode, with everything production', (t) => {
@@ -10,7 +10,7 @@ t.test('with nothing set it is local mode, with everything production', (t) => {
   const config = loadConfig({ ...production, PORT: '8080', HOST: '0.0.0.0', CORS_ORIGINS: 'https://a.example, https://b.example', TRUST_PROXY: '1' })
   t.match(config, { local: false, port: 8080, corsOrigins: ['https://a.example', 'https://b.example'], trustProxy: 1, issuers: [{ ...issuer, tokenUse: 'access', jwksUri: `${issuer.issuer}/.well-known/jwks.json` }] })
   t.throws(() => { (config.limits as { bodyBytes: number }).bodyBytes = 1 }, TypeError, 'and frozen')
-  t.equal(loadConfig({ ...production, TENANT_ROLE_ARN: '', DYNAMODB_ENDPOINT: 'http://dynamodb:8000' }).tenantRoleArn, undefined)
+  t.equal(loadConfig({ ...production, TENANT_ROLE_ARN: '', OPERATOR_ROLE_ARN: '', DYNAMODB_ENDPOINT: 'http://dynamodb:8000' }).tenantRoleArn, undefined)
   t.strictSame(loadConfig(withIssuer({ tenant: { fixed: 'acme' }, tokenUse: 'id' })).issuers[0]?.tenant, { fixed: 'acme' })
   t.strictSame(loadConfig(withIssuer({ tenant: { sub: true } })).issuers[0]?.tenant, { sub: true })
   t.end()
@@ -23,6 +23,8 @@ t.test('what is missing or wrong is named in one sentence', (t) => {
     ['AWS_REGION', { ...production, AWS_REGION: '' }, /^AWS_REGION is missing/],
     ['TENANT_ROLE_ARN', { ...production, TENANT_ROLE_ARN: undefined }, /^TENANT_ROLE_ARN is missing/],
     ['TENANT_ROLE_ARN', { ...production, TENANT_ROLE_ARN: 'role' }, /^TENANT_ROLE_ARN is "role"; it must be an IAM role ARN/],
+    ['OPERATOR_ROLE_ARN', { ...production, OPERATOR_ROLE_ARN: undefined }, /^TENANT_ROLE_ARN and OPERATOR_ROLE_ARN go together/],
+    ['OPERATOR_ROLE_ARN', { ...production, OPERATOR_ROLE_ARN: 'role' }, /^OPERATOR_ROLE_ARN is "role"; it must be an IAM role ARN/],
     ['HUB_SECRET', { ...production, HUB_SECRET: undefined }, /^HUB_SECRET is missing/],
     ['HUB_SECRET', { ...production, HUB_SECRET: 'short' }, /^HUB_SECRET has 5 characters/],
     ['PORT', { PORT: '0' }, /^PORT is "0"; it must be a whole number from 1 to 65535/],

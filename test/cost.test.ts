@@ -9,7 +9,7 @@ import { startHub, testConfig, type Answer } from './harness/hub.ts'
  */
 const config = await testConfig()
 const traced = traceClient(config)
-const hub = await startHub(t, config, { client: traced.client })
+const hub = await startHub(t, config, { open: traced.open })
 const alice = await hub.as({ tenant: 'acme', user: 'alice' })
 const page = { url: 'https://example.com/some/page', title: 'A page of about usual length', tags: ['reading'] }
 // The space is known to this process and holds a page of bookmarks before anything is counted.

@@ -59,9 +59,9 @@ async function crowd (count: number, make: (index: number) => string): Promise<R
 }
 const PASSED = 400
 
-t.test('a thousand first requests at once fetch the keys once', async (t) => {
+t.test('hundreds of first requests at once fetch the keys once', async (t) => {
   const source = createKeySource(entries().find(({ issuer }) => issuer.includes('crowded'))!.jwksUri)
-  const keys = await Promise.all(Array.from({ length: 1000 }, () => source.keyFor({ alg: 'RS256', kid: String(crowded.key.jwk.kid) })))
+  const keys = await Promise.all(Array.from({ length: 300 }, () => source.keyFor({ alg: 'RS256', kid: String(crowded.key.jwk.kid) })))
   t.equal(new Set(keys).size, 1)
   t.equal(crowded.fetches, 1)
 })

@@ -77,6 +77,25 @@ t.test('a hub on an empty directory', async (t) => {
   })
 })
 
+t.test('behind the policies of template.yaml it serves as without them, and the operator can keep a tenant out', async (t) => {
+  const server = await startServer({ DATA_DIR: await dataDir(), LOCAL_IAM: 'template.yaml', ...given })
+  t.teardown(() => server.end('SIGKILL'))
+  const headers = { authorization: `Bearer ${await server.token('acme', 'alice')}`, 'content-type': 'application/json' }
+  const get = async (path: string) => (await fetch(`${server.url}${path}`, { headers })).status
+  t.equal(await put(server, 'b', await server.token('acme', 'alice')), 201)
+  for (const path of ['/v1/bookmarks/b', '/v1/bookmarks', '/v1/bookmarks?sort=-createdAt', '/v1/settings', '/v1/public/settings', '/v1/tenant', '/ready']) t.equal(await get(path), 200, path)
+
+  const command = async (...args: string[]) => promisify(execFile)('npx', ['tsx', 'scripts/tenant.ts', ...args], { env: { ...process.env, PORT: String(server.port) } }).then(({ stdout }) => stdout, (error: { stdout: string, stderr: string }) => error.stdout + error.stderr)
+  t.equal(await command('suspend', 'acme'), 'acme is suspended\n')
+  while (await get('/v1/tenant') !== 403) await new Promise((resolve) => { setTimeout(resolve, 100) }) // within 5 s; no event tells
+  t.equal(await command('resume', 'acme'), 'acme is active\n')
+  while (await get('/v1/tenant') !== 200) await new Promise((resolve) => { setTimeout(resolve, 100) })
+  t.match(await command('suspend', 'No Tenant'), /answered 400/)
+  t.match(await command('expel', 'acme'), /npm run tenant/)
+  const foreign = await new Promise<number | undefined>((resolve) => { request(`${server.url}/local/tenants/acme`, { method: 'PUT', headers: { host: 'evil.example', 'content-type': 'application/json' } }, ({ statusCode }) => resolve(statusCode)).end('{"status":"suspended"}') })
+  t.equal(foreign, 403, 'a page in a browser can\'t reach the operator\'s desk')
+})
+
 t.test('SIGTERM under load resets nobody: what was accepted is answered', async (t) => {
   const server = await startServer({ DATA_DIR: await dataDir(), SHUTDOWN_GRACE_SECONDS: '1', ...given })
   t.teardown(() => server.end('SIGKILL'))
@@ -138,6 +157,7 @@ t.test('a hub that can\'t work says in one sentence why, and ends', async (t) =>
   t.teardown(() => taken.close())
   const { port } = taken.address() as { port: number }
   const cases: [Record<string, string>, RegExp][] = [
+    [{ DATA_DIR: dir, LOCAL_IAM: 'package.json' }, /LOCAL_IAM is package\.json: /],
     [{ DATA_DIR: dir, PORT: String(port), ...given }, /^sync-hub: PORT \d+ is in use on 127\.0\.0\.1\. Set PORT to another one\.$/m],
     [{ PORT: 'http' }, /^sync-hub: PORT is "http"; it must be a whole number from 1 to 65535\.$/m],
     [{ TABLE_NAME: 'x' }, /^sync-hub: AWS_REGION is missing/m],

@@ -13,11 +13,11 @@ import { logOf } from './harness/log.ts'
 
 const base = await testConfig()
 const traced = traceClient(base)
-const hub = await startHub(t, base, { client: traced.client })
+const hub = await startHub(t, base, { open: traced.open })
 const { config } = hub
 const store: Store = { client: traced.client, table: config.table }
 const page = { url: 'https://example.com', title: 'x' }
-t.beforeEach(() => { traced.fault = undefined; traced.reset() })
+t.beforeEach(() => { traced.fault = traced.wire = undefined; traced.reset() })
 
 t.test('a process that slept while others wrote, and the sweep took their entries, does not use their numbers again', async (t) => {
   const other = await buildApp(config, { logStream: { write: () => {} } })
@@ -34,12 +34,11 @@ t.test('a lost reply does not write twice', async (t) => {
   const fay = await hub.as({ tenant: 'acme', user: 'fay' })
   let lost = 0
   await fay.put('/v1/bookmarks/f0', page)
-  traced.client.middlewareStack.add((next) => async (args) => {
-    const result = await next(args)
+  traced.wire = async (next) => {
+    const result: unknown = await next()
     if (lost++ > 0) return result
     throw Object.assign(new Error('socket hang up'), { name: 'TimeoutError', $retryable: {} })
-  }, { step: 'deserialize', name: 'lose', priority: 'low' })
-  t.teardown(() => traced.client.middlewareStack.remove('lose'))
+  }
   t.equal((await fay.put('/v1/bookmarks/f1', page)).status, 201)
   t.ok(lost > 1, 'the SDK tried again')
   const { head, entries } = await logOf(store, 'fay')

@@ -11,7 +11,7 @@ import { logOf } from './harness/log.ts'
 
 const base = await testConfig()
 const traced = traceClient(base)
-const hub = await startHub(t, base, { client: traced.client })
+const hub = await startHub(t, base, { open: traced.open })
 const { config } = hub
 const store: Store = { client: traced.client, table: config.table }
 const page = { url: 'https://example.com', title: 'x' }

@@ -1,5 +1,5 @@
 import { createHash, createPrivateKey, createPublicKey, randomUUID } from 'node:crypto'
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { SignJWT } from 'jose'
 import { Type } from 'typebox'
 import { PlainId, TENANT_ID } from '../../entities/fields.ts'
@@ -25,6 +25,11 @@ export interface LocalIssuer {
   mint (subject: Subject): Promise<{ access_token: string, id_token: string, token_type: 'Bearer', expires_in: number }>
   /** Discovery, JWKS and token endpoint under the issuer's path. */
   readonly plugin: FastifyPluginAsync
+}
+
+/** A page in a browser can make its own name lead to 127.0.0.1; the Host header then still tells. */
+export async function loopbackOnly ({ headers: { host } }: FastifyRequest): Promise<void> {
+  if (host === undefined || !LOOPBACK_HOST.test(host)) throw new Problem('UNAUTHORIZED_ACCESS', 'This answers on loopback names only.')
 }
 
 /**
@@ -56,10 +61,7 @@ export function createLocalIssuer (issuer: string, privateKeyPem: string): Local
     mint,
     async plugin (app) {
       const path = new URL(issuer).pathname
-      // A page in a browser can make its own name lead to 127.0.0.1; the Host header then still tells.
-      app.addHook('onRequest', async ({ headers: { host } }) => {
-        if (host === undefined || !LOOPBACK_HOST.test(host)) throw new Problem('UNAUTHORIZED_ACCESS', 'The local issuer answers on loopback names only.')
-      })
+      app.addHook('onRequest', loopbackOnly)
       const config = { public: true }
       app.get(`${path}/.well-known/openid-configuration`, { config }, async () => ({
         issuer,

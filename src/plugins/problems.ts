@@ -20,7 +20,10 @@ export default fp(async (app) => {
 export function send (request: FastifyRequest, reply: FastifyReply, problem: Problem, cause: unknown = problem): FastifyReply {
   const { errorType, status, title, extras: { retryAfter, headers, ...extras } } = problem
   if (status >= 500 && status !== 507) request.log.error({ errorType, failure: describe(cause) }, problem.message)
-  else if (storeFailure(cause) === DENIED) request.log.error({ errorType, failure: describe(cause) }, 'the store denied what the hub allowed')
+  else if (storeFailure(cause) === DENIED) {
+    request.deniedByStore = true
+    request.log.error({ errorType, failure: describe(cause) }, 'the store denied what the hub allowed')
+  }
   reply.headers(commonHeaders(request.id))
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
   for (const [name, value] of Object.entries(headers ?? {})) reply.header(name, value)

@@ -3,12 +3,21 @@ import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import type { Config } from '../config.ts'
 
+/** What a hub on a desk shows itself with: the embedded store wants a key, the local gateway knows this one as the hub's. */
+export const LOCAL_CREDENTIALS = { accessKeyId: 'local', secretAccessKey: 'local' } as const
+
 /** One pool of sockets for every client of the process: a client per tenant must not mean a pool per tenant. */
-const requestHandler = new NodeHttpHandler({ connectionTimeout: 3000, requestTimeout: 5000, throwOnRequestTimeout: true, httpAgent: { maxSockets: 256 }, httpsAgent: { maxSockets: 256 } })
+class SharedHandler extends NodeHttpHandler {
+  /** A client that goes takes nothing along: the others use these sockets. */
+  override destroy (): void {}
+}
+
+const requestHandler = new SharedHandler({ connectionTimeout: 3000, requestTimeout: 5000, throwOnRequestTimeout: true, httpAgent: { maxSockets: 256 }, httpsAgent: { maxSockets: 256 } })
 
 /**
  * A document client with timeouts (the SDK has none by default) and three attempts. Attempts are safe here: every write
- * is a transaction, which carries a client token, so a retry after a lost reply cannot apply twice.
+ * is a transaction, which carries a client token, so a retry after a lost reply cannot apply twice; or sets a row to
+ * what it was to be anyway.
  */
 export function openClient (config: Config, credentials?: DynamoDBClientConfig['credentials']): DynamoDBDocumentClient {
   const client = new DynamoDBClient({
@@ -16,7 +25,7 @@ export function openClient (config: Config, credentials?: DynamoDBClientConfig['
     requestHandler,
     maxAttempts: 3,
     ...(config.dynamodbEndpoint !== undefined && { endpoint: config.dynamodbEndpoint }),
-    ...(config.local && { credentials: { accessKeyId: 'local', secretAccessKey: 'local' } }),
+    ...(config.local && { credentials: LOCAL_CREDENTIALS }),
     ...(credentials !== undefined && { credentials })
   })
   return DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } })

@@ -22,5 +22,7 @@ export interface Stores {
   of (tenantId: string): Promise<Store>
   /** The store of requests without a token: no tenant's rows, only the index of public settings. */
   anonymous (): Promise<Store>
+  /** The operator's rows about tenants, and none of the tenants' own. */
+  operator (): Promise<Store>
   close (): void
 }

@@ -5,7 +5,11 @@ import { buildApp, type Overrides } from '../../src/app.ts'
 import { loadConfig, silenceSdkNotice, type Config } from '../../src/config.ts'
 import { createTable } from '../../src/local/create-table.ts'
 import { freePort, startEmbeddedStore } from '../../src/local/embedded-store.ts'
+import { behind } from '../../src/local/cloud.ts'
+import { startGateway, type Gateway } from '../../src/local/iam/gateway.ts'
+import { loadRoles } from '../../src/local/iam/roles.ts'
 import { createLocalIssuer, type LocalIssuer, type Subject } from '../../src/local/issuer.ts'
+import { figure } from './figures.ts'
 
 /** One signing key for all issuers of a test process: making one takes a tenth of a second. */
 export const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048, privateKeyEncoding: { type: 'pkcs8', format: 'pem' }, publicKeyEncoding: { type: 'spki', format: 'pem' } })
@@ -47,12 +51,37 @@ export function storeEndpoint (): Promise<string> {
   })()
 }
 
-/** A config for tests: an own table on the store, and the issuers given. */
+/** The endpoints behind the gateways of this process, by table. */
+const behindGateway = new Map<string, string>()
+
+/** The configuration that reads rows past the hub, and past the gateway where there is one. */
+export const pastTheHub = (config: Config): Config => ({ ...config, dynamodbEndpoint: behindGateway.get(config.table) ?? config.dynamodbEndpoint })
+
+/**
+ * A config for tests: an own table on the store. With LOCAL_IAM (the name of a template) the hub is behind that
+ * template's policies, and any denial that a test did not ask for fails the file.
+ */
 export async function testConfig (changes: Partial<Config> = {}): Promise<Config> {
   const dynamodbEndpoint = await storeEndpoint()
   const table = changes.table ?? `test-${randomUUID()}`
   if (changes.table === undefined) await createTable(dynamodbEndpoint, table)
-  return { ...loadConfig({}), dynamodbEndpoint, table, secret: 'a secret of at least 32 characters', logLevel: 'info', ...changes }
+  const template = process.env.LOCAL_IAM
+  const iam = template === undefined || changes.table !== undefined ? {} : behind(await testGateway(template, table))
+  return { ...loadConfig({}), dynamodbEndpoint, table, secret: 'a secret of at least 32 characters', logLevel: 'info', ...iam, ...changes }
+}
+
+/** A gateway in front of the store, for one table. */
+async function testGateway (template: string, table: string): Promise<Gateway> {
+  const store = await storeEndpoint()
+  const gateway = await startGateway({ roles: loadRoles(template, table), store })
+  behindGateway.set(table, store)
+  root.teardown(async () => {
+    await gateway.stop()
+    figure(root, 'calls of the product that the policies allowed', gateway.allowed)
+    figure(root, 'calls of the product that the policies denied', gateway.denials.length)
+    if (gateway.denials.length > 0) throw new Error(`The policies denied what the hub asked for: ${JSON.stringify(gateway.denials[0])}`)
+  })
+  return gateway
 }
 
 /** An issuer that serves its keys on loopback, as a real one would. */

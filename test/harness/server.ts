@@ -63,7 +63,7 @@ export async function runToEnd (env: Record<string, string>): Promise<{ code: nu
 }
 
 function run (env: Record<string, string>) {
-  const child = spawn(process.execPath, ['--enable-source-maps', 'dist/server.mjs'], { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, ['--enable-source-maps', 'dist/server.mjs'], { env: { PATH: process.env.PATH, ...process.env.LOCAL_IAM !== undefined && { LOCAL_IAM: process.env.LOCAL_IAM }, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   const lines = (stream: NodeJS.ReadableStream) => {
     const said: string[] = []
     createInterface({ input: stream }).on('line', (line) => said.push(line))

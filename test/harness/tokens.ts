@@ -1,6 +1,7 @@
 import { createHmac, createPublicKey, generateKeyPairSync, sign, type JsonWebKey, type KeyObject, type SignKeyObjectInput } from 'node:crypto'
+import { subscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
-import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createHttpServer, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer, type AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import type { TenantRule, TrustedIssuer } from '../../src/config.ts'
@@ -107,4 +108,18 @@ export async function startTrap (t: Test): Promise<{ readonly url: string, conne
   t.teardown(() => { server.close() })
   const trap = { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, connections: 0 }
   return trap
+}
+
+/** Every address that this process asks for anything from now on, by fetch or by node:http. */
+export function watchRequests (): Set<string> {
+  const asked = new Set<string>()
+  subscribe('undici:request:create', (message) => {
+    const { origin, path } = (message as { request: { origin: string | URL, path: string } }).request
+    asked.add(new URL(path, origin).href)
+  })
+  subscribe('http.client.request.start', (message) => {
+    const { request } = message as { request: ClientRequest }
+    asked.add(`${request.protocol}//${String(request.getHeader('host'))}${request.path}`)
+  })
+  return asked
 }

@@ -68,7 +68,7 @@ export function render (template: Part, parameters: Readonly<Record<string, stri
   }
 
   function attribute ([name, attribute]: [string, string]): string {
-    const make = attribute === 'Arn' ? ARNS[typeOf(name)] : undefined
+    const make = ATTRIBUTES[`${typeOf(name)}.${attribute}`]
     if (make === undefined) throw new Error(`${name}.${attribute} is not known to the renderer`)
     return make(physical(name))
   }
@@ -115,10 +115,11 @@ export function render (template: Part, parameters: Readonly<Record<string, stri
 
 const arn = (service: string, rest: string, region = PSEUDO['AWS::Region']!) => `arn:aws:${service}:${region}:${PSEUDO['AWS::AccountId']}:${rest}`
 
-const ARNS: Readonly<Record<string, (name: string) => string>> = {
-  'AWS::Cognito::UserPool': (name) => arn('cognito-idp', `userpool/${name}`),
-  'AWS::DynamoDB::Table': (name) => arn('dynamodb', `table/${name}`),
-  'AWS::IAM::Role': (name) => arn('iam', `role/${name}`, ''),
-  'AWS::Logs::LogGroup': (name) => arn('logs', `log-group:${name}:*`),
-  'AWS::Serverless::Function': (name) => arn('lambda', `function:${name}`)
+const ATTRIBUTES: Readonly<Record<string, (name: string) => string>> = {
+  'AWS::Cognito::UserPool.Arn': (name) => arn('cognito-idp', `userpool/${name}`),
+  'AWS::DynamoDB::Table.Arn': (name) => arn('dynamodb', `table/${name}`),
+  'AWS::DynamoDB::Table.StreamArn': (name) => arn('dynamodb', `table/${name}/stream/2026-01-01T00:00:00.000`),
+  'AWS::IAM::Role.Arn': (name) => arn('iam', `role/${name}`, ''),
+  'AWS::Logs::LogGroup.Arn': (name) => arn('logs', `log-group:${name}:*`),
+  'AWS::Serverless::Function.Arn': (name) => arn('lambda', `function:${name}`)
 }

@@ -1,0 +1,241 @@
+import { randomBytes } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import t, { type Test } from 'tap'
+import { attackersOf, fire, mark, misplaced, readable, readPast, routesOf, type Attacker, type Shot, type Sight } from './harness/attack.ts'
+import { figure, sized } from './harness/figures.ts'
+import { startHub, type Hub } from './harness/hub.ts'
+import { named, shotsAt, type Spec, type Target } from './harness/places.ts'
+
+t.setTimeout(1_800_000)
+
+/** Faults after which there is nothing more to learn. */
+const ENOUGH = 20
+
+const bookmark = { url: 'https://attacker.example/', title: 'of an attacker' }
+const setting = { value: 'of an attacker', isPublic: false }
+const filters = ['folderId', 'tag', 'url', 'favorite', 'sort']
+
+/** Every route, with what the matrix must know of it. A GET speaks for its HEAD. A route that is not here fails the first test. */
+const ROUTES: Readonly<Record<string, Spec>> = {
+  'GET /health': { open: 'same' },
+  'GET /ready': { open: 'same' },
+  'GET /openapi.json': { open: 'same' },
+  'GET /docs': { open: 'same' },
+  'GET /docs/': { open: 'same' },
+  'GET /docs/static/index.html': { open: 'same' },
+  'GET /docs/static/swagger-initializer.js': { open: 'same' },
+  'GET /docs/json': { open: 'same' },
+  'GET /docs/yaml': { open: 'same' },
+  'GET /docs/*': { open: 'same' },
+  'GET /v1/limits': { open: 'same' },
+  'GET /v1/tenant': {},
+  'GET /v1/bookmarks': { list: filters },
+  'POST /v1/bookmarks': { body: bookmark },
+  'GET /v1/bookmarks/:id': { kind: 'bookmark' },
+  'PUT /v1/bookmarks/:id': { kind: 'bookmark', body: bookmark },
+  'PATCH /v1/bookmarks/:id': { kind: 'bookmark', body: { title: 'changed by an attacker' } },
+  'DELETE /v1/bookmarks/:id': { kind: 'bookmark' },
+  'GET /v1/settings': { list: [] },
+  'GET /v1/settings/:id': { kind: 'setting' },
+  'PUT /v1/settings/:id': { kind: 'setting', body: setting },
+  'PATCH /v1/settings/:id': { kind: 'setting', body: { value: 'changed by an attacker' } },
+  'DELETE /v1/settings/:id': { kind: 'setting' },
+  'GET /v1/public/settings': { open: 'shared', list: [] },
+  'GET /v1/public/settings/:publicId': { open: 'shared', kind: 'public' }
+}
+
+const specOf = (route: string) => ROUTES[route.replace(/^HEAD /, 'GET ')]
+
+/** Routes that have no spec, and specs that have no route. */
+function strangers (app: FastifyInstance): string[] {
+  const routes = routesOf(app)
+  return [...routes.filter((route) => specOf(route) === undefined), ...Object.keys(ROUTES).filter((route) => !routes.includes(route))]
+}
+
+/** The names of someone whom nobody ever was. Those of any two differ in their mark alone. */
+function namesOf (mark: string): Target {
+  const replays = Object.entries(ROUTES).filter(([name]) => !name.startsWith('GET ')).map(([name, { kind = 'none', body: payload }], index) =>
+    [name, { url: name.split(' ')[1]!.replace(/:\w+/, `zr-${kind}-${mark}`), ...payload !== undefined && { payload }, key: `replay-${index}-${mark}` }] as const)
+  return {
+    tenant: `v${mark}`,
+    user: `alice-${mark}`,
+    ids: { bookmark: [0, 1, 2].map((n) => `zb${n}-${mark}`), setting: [0, 1].map((n) => `zs${n}.${mark}`) },
+    own: `zz-${mark}`,
+    rev: 1,
+    key: `key-${mark}`,
+    publicId: randomBytes(16).toString('base64url'),
+    cursors: [],
+    replays: Object.fromEntries(replays)
+  }
+}
+
+/** A victim whose every field holds a canary, someone who never was, and everything of the victim's that nobody may see. */
+async function settle (hub: Hub): Promise<{ victim: Target, nobody: Target, secrets: string[] }> {
+  const names = namesOf(mark())
+  const { tenant, user, ids } = names
+  const secrets = [tenant, user]
+  const canary = () => { const word = `canary${mark()}${mark()}`; secrets.push(word); return word }
+  const person = await hub.as({ tenant, user })
+  const does = async (method: string, url: string, payload?: unknown, headers?: Record<string, string>) => {
+    const answer = await person.request(method, url, payload, headers)
+    if (answer.status >= 400 && answer.status !== 412) throw new Error(`${method} ${url}: ${answer.text}`)
+    return answer
+  }
+  const page = () => ({ url: `https://${canary()}.example/${canary()}`, title: canary(), description: canary(), tags: [canary(), canary()], folderId: canary(), position: canary(), favorite: true })
+  for (const id of [...ids.bookmark!, canary(), canary()]) await does('PUT', `/v1/bookmarks/${id}`, page(), { 'idempotency-key': canary() })
+  await does('POST', '/v1/bookmarks', page())
+  for (const id of [...ids.setting!, canary(), canary()]) await does('PUT', `/v1/settings/${id}`, { value: { [canary()]: [canary(), { deep: canary() }] } }, { 'idempotency-key': canary() })
+  // Someone who was told of a conflict, as the victim's own devices are.
+  for (const id of ids.bookmark!) await does('PUT', `/v1/bookmarks/${id}`, page(), { 'if-match': '"999999"' })
+  for (const id of ids.setting!) await does('PUT', `/v1/settings/${id}`, { value: canary() }, { 'if-match': '"999999"' })
+  for (const [name, { url, payload, key }] of Object.entries(names.replays)) await does(name.split(' ')[0]!, url, payload, { 'idempotency-key': key })
+  const { body: { publicId } } = await does('PUT', '/v1/settings/in-public', { value: `public-${mark()}`, isPublic: true })
+
+  const lists = [...(await does('GET', '/v1/bookmarks?limit=100')).body.items, ...(await does('GET', '/v1/settings?limit=100')).body.items] as { id: string, createdAt: string, updatedAt: string, isPublic?: boolean }[]
+  const known = JSON.stringify(names)
+  // Times to the millisecond, all of them before the first attack, and ids that were made up by the hub.
+  for (const { id, createdAt, updatedAt, isPublic } of lists) if (isPublic !== true) secrets.push(createdAt, updatedAt, ...known.includes(id) ? [] : [id])
+  const cursors = await Promise.all(['bookmarks?limit=1', 'bookmarks?limit=1&sort=-createdAt', 'bookmarks?limit=1&favorite=true', 'settings?limit=1'].map(async (list) => (await does('GET', `/v1/${list}`)).body.cursor as string))
+  const { body: { rev } } = await does('GET', `/v1/bookmarks/${ids.bookmark![0]}`)
+  // A cursor that nobody was given: of the same length, and sealed by nobody.
+  const altered = cursors.map((cursor) => randomBytes(cursor.length).toString('base64url').slice(0, cursor.length))
+  return { victim: { ...names, rev, publicId, cursors }, nobody: { ...namesOf(mark()), rev, cursors: altered }, secrets: [...new Set(secrets)] }
+}
+
+/** What can be read of the secrets, and where: an attacker's own names are no secrets to it. */
+function leaksIn (parts: Sight['parts'] | { log: string }, secrets: readonly string[], { name, own }: Attacker): string[] {
+  return Object.entries(parts).flatMap(([part, text]) => readable(text, secrets.filter((secret) => !own.includes(secret)), own).map((secret) => `${secret} in ${part}, seen by ${name}`))
+}
+
+/** An answer without what differs between any two requests, and with the names of both targets made one. */
+function plain ({ parts }: Sight, targets: readonly Target[]): string {
+  const names = targets.flatMap(({ tenant, user, ids, own, key, publicId, replays }) => [Object.values(replays).map(({ url, key }) => [url.split('/').at(-1)!, key]), own, user, tenant, ids.bookmark!, ids.setting!, key, publicId].flat(2).map((name, index) => [name, `<${index}>`] as const))
+  const text = Object.values(parts).join('\n')
+    .replace(/^(?:date|x-request-id|content-length): .*$/gm, '')
+    .replace(/"rev":\d+|etag: "\d+"/g, '<rev>').replace(/"(?:cursor|publicId)":"[^"]*"/g, '<made by the hub>')
+    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>').replace(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '<uuid>')
+  return names.reduce((rest, [name, placeholder]) => rest.replaceAll(name, placeholder), text)
+}
+
+t.test('every route has a place in the matrix, and the other way round', async (t) => {
+  const seen: string[] = []
+  const watch = fp(async (app) => { app.addHook('onRoute', ({ method, url }) => { seen.push(...[method].flat().map((method) => `${method} ${url}`)) }) })
+  const hub = await startHub(t, {}, { plugin: watch })
+  await hub.app.ready()
+  t.strictSame(strangers(hub.app), [])
+  const routes = routesOf(hub.app)
+  t.ok(seen.length > 20)
+  t.strictSame(seen.filter((route) => !routes.includes(route)), [], 'no route is hidden from the list')
+  const described = Object.entries<object>((hub.app.swagger() as unknown as { paths: Record<string, object> }).paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`))
+  t.strictSame(described.filter((route) => !routes.includes(route)), [])
+  const more = await startHub(t, {}, { plugin: async (app) => { app.get('/v1/new/:id', { schema: { hide: true } }, async () => '') } })
+  await more.app.ready()
+  t.strictSame(strangers(more.app).sort(), ['GET /v1/new/:id', 'HEAD /v1/new/:id'], 'a route that nobody told the matrix of is noticed')
+  figure(t, 'routes', routes.length)
+})
+
+t.test('a leak is noticed in a status line, a header, a body, a cursor and a log line', async (t) => {
+  let row = {} as Record<string, string>
+  const cursor = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const hub = await startHub(t, {}, {
+    plugin: async (app) => {
+      app.get('/leak/status', async (_request, reply) => { reply.raw.statusMessage = row.title!; return {} })
+      app.get('/leak/header', async (_request, reply) => { reply.header('x-row', encodeURIComponent(`title=${row.title}`)); return {} })
+      app.get('/leak/body', async () => ({ current: row }))
+      app.get('/leak/cursor', async () => ({ cursor: cursor({ place: cursor({ pk: row.pk }) }) }))
+      app.get('/leak/log', async ({ log }) => { log.info({ title: row.title }); return {} })
+      app.get('/leak/nothing', async () => ({}))
+    }
+  })
+  const { victim, secrets } = await settle(hub)
+  const attackers = await attackersOf(hub, victim)
+  const { rows } = await readPast(hub, [victim])
+  row = rows.find(({ sk }) => sk.includes(victim.ids.bookmark![0]!)) as unknown as typeof row
+  for (const attacker of attackers.filter(({ refused }) => refused === undefined)) {
+    const seen = async (part: string) => {
+      const sight = await fire(hub, attacker.token, { place: '', method: 'GET', url: `/leak/${part}` })
+      const lines = hub.log.filter((line) => line.includes(sight.requestId)).join('')
+      return [...leaksIn(sight.parts, secrets, attacker), ...leaksIn({ log: lines }, secrets, attacker)]
+    }
+    t.match(await seen('status'), [/^canary.* in status/])
+    t.match(await seen('header'), [/^canary.* in header/])
+    t.ok((await seen('body')).length > 8)
+    t.match(await seen('cursor'), [/ in body/], `a cursor that names the row to ${attacker.name}`)
+    t.match(await seen('log'), [/^canary.* in log/])
+    t.strictSame(await seen('nothing'), [])
+  }
+})
+
+t.test('no route shows or changes what is another\'s, wherever its names are put and whoever puts them there', async (t) => {
+  const hub = await startHub(t)
+  await hub.app.ready()
+  const routes = routesOf(hub.app)
+  const found = { leaks: [] as string[], telling: [] as string[], open: [] as string[] }
+  const met = new Set<string>()
+  const wanted = sized(2000, 20_000)
+  let probes = 0
+  while (probes < wanted && Object.values(found).flat().length < ENOUGH) probes += await attack(t, hub, routes, wanted - probes, met, found)
+  for (const [name, examples] of Object.entries(found)) t.strictSame(examples.slice(0, 5), [], `${name}: ${examples.length}`)
+  figure(t, 'probes', probes)
+  figure(t, 'leaks', found.leaks.length)
+})
+
+/** One world: a victim, all attackers beside each other, and as many of all shots as are wanted, evenly. @returns how many probes */
+async function attack (t: Test, hub: Hub, routes: string[], wanted: number, met: Set<string>, found: Record<'leaks' | 'telling' | 'open', string[]>): Promise<number> {
+  const { victim, nobody, secrets } = await settle(hub)
+  const of = (target: Target) => routes.flatMap((route) => shotsAt(route, specOf(route)!, target).map((shot) => ({ ...shot, route })))
+  const [aimed, control] = [of(victim), of(nobody)]
+  t.strictSame(aimed.map(({ place, route }) => [place, route]), control.map(({ place, route }) => [place, route]))
+  const attackers = (await attackersOf(hub, victim)).map((attacker) => ({ ...attacker, own: [...attacker.own, JSON.stringify(named(victim, victim.publicId))] }))
+  const before = await readPast(hub, [victim])
+  const linesBefore = hub.log.length
+  const byRequest = new Map<string, Attacker>()
+  let probes = 0
+
+  async function examine (attacker: Attacker, shot: Shot): Promise<Sight> {
+    const sight = await fire(hub, attacker.token, shot)
+    byRequest.set(sight.requestId, attacker)
+    found.leaks.push(...leaksIn(sight.parts, secrets, attacker).map((leak) => `${leak}: ${shot.method} ${shot.url} (${shot.place})`))
+    if (sight.status >= 500) found.open.push(`${sight.parts.status}: ${shot.method} ${shot.url}: ${hub.log.filter((line) => line.includes(sight.requestId)).join('')}`)
+    return sight
+  }
+
+  await Promise.all(attackers.map(async (attacker, lane) => {
+    const share = Math.min(aimed.length, Math.ceil(wanted / attackers.length))
+    for (let turn = 0; turn < share && Object.values(found).flat().length < ENOUGH; turn++) {
+      const index = Math.floor((turn + lane / attackers.length) * aimed.length / share)
+      const [shot, other] = [aimed[index]!, control[index]!]
+      const { open } = specOf(shot.route)!
+      // One after the other, and both for all that an attacker does: what it did itself is then the same for both names.
+      const [sight, blank] = [await examine(attacker, shot), await examine(attacker, other)]
+      if (open !== 'shared' && plain(sight, [victim, nobody]) !== plain(blank, [victim, nobody])) found.telling.push(`${attacker.name}: ${shot.method} ${shot.url} (${shot.place}): ${plain(sight, [victim, nobody])} and not ${plain(blank, [victim, nobody])}`)
+      if (open === undefined && attacker.refused !== undefined && sight.status !== attacker.refused && sight.status !== 401) found.open.push(`${sight.parts.status}: ${attacker.name}: ${shot.method} ${shot.url}`)
+      met.add(`${shot.route}, ${attacker.name}`).add(shot.place)
+      probes++
+    }
+    for (const list of ['bookmarks?limit=20', 'bookmarks?limit=20&sort=-createdAt', 'settings?limit=20', 'public/settings?limit=1']) {
+      for (let cursor: string | undefined = ''; cursor !== undefined; probes++) {
+        const { parts, status } = await examine(attacker, { place: 'list', method: 'GET', url: `/v1/${list}${cursor && `&cursor=${cursor}`}` })
+        cursor = status === 200 ? (JSON.parse(parts.body) as { cursor?: string }).cursor : undefined
+      }
+    }
+  }))
+
+  const places = new Set(aimed.map(({ place }) => place))
+  t.strictSame([...routes.flatMap((route) => attackers.map(({ name }) => `${route}, ${name}`)), ...places].filter((pair) => !met.has(pair)), [], 'every route meets every attacker, and every place is tried')
+  for (const line of hub.log.slice(linesBefore)) {
+    const { requestId } = JSON.parse(line) as { requestId: string }
+    const attacker = byRequest.get(requestId)
+    found.leaks.push(...leaksIn({ log: line.replaceAll(requestId, '') }, secrets, attacker ?? { name: 'nobody', token: '', own: [] }))
+  }
+  t.equal(hub.log.slice(linesBefore).filter((line) => line.includes('"msg":"request"')).length, byRequest.size, 'every request is in the log')
+
+  const after = await readPast(hub, [victim])
+  const mine = ({ rows }: typeof before) => rows.filter(({ pk }) => pk === `TENANT#${victim.tenant}#USER#${victim.user}`).sort((a, b) => a.sk < b.sk ? -1 : 1)
+  t.ok(mine(before).length > 30)
+  t.strictSame(mine(after), mine(before), 'what is the victim\'s is what it was')
+  t.strictSame(after.logs, before.logs)
+  t.strictSame(misplaced(after.rows), [], 'every row stands where its owner\'s rows stand')
+  return probes
+}

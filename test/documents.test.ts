@@ -8,6 +8,7 @@ import t from 'tap'
 import { loadConfig } from '../src/config.ts'
 import { VERSION } from '../src/version.ts'
 import { startHub } from './harness/hub.ts'
+import { attacks } from './harness/policy-table.ts'
 import { startServer } from './harness/server.ts'
 
 const read = (path: string) => readFileSync(path, 'utf8')
@@ -86,4 +87,8 @@ t.test('the documents speak of the project alone', (t) => {
   for (const document of [...documents, '.env.example', 'Dockerfile', 'template.yaml']) t.notMatch(read(document), /\/(?:work|root|home)\//, document)
   t.notMatch(read('package-lock.json'), /"resolved":/, 'the lockfile names no registry')
   t.end()
+})
+
+t.test('README counts the forbidden request shapes that there are', async (t) => {
+  t.match(read('README.md'), `${attacks('table', 'acme').length} forbidden request shapes`)
 })

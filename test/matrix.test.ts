@@ -187,7 +187,7 @@ async function attack (t: Test, hub: Hub, routes: string[], wanted: number, met:
   const of = (target: Target) => routes.flatMap((route) => shotsAt(route, specOf(route)!, target).map((shot) => ({ ...shot, route })))
   const [aimed, control] = [of(victim), of(nobody)]
   t.strictSame(aimed.map(({ place, route }) => [place, route]), control.map(({ place, route }) => [place, route]))
-  const attackers = (await attackersOf(hub, victim)).map((attacker) => ({ ...attacker, own: [...attacker.own, JSON.stringify(named(victim, victim.publicId))] }))
+  const attackers = (await attackersOf(hub, victim)).map((attacker) => ({ ...attacker, own: [...attacker.own, ...named(victim).map((value) => JSON.stringify(value))] }))
   const before = await readPast(hub, [victim])
   const linesBefore = hub.log.length
   const byRequest = new Map<string, Attacker>()

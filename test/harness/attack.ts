@@ -138,11 +138,13 @@ export async function readPast ({ config }: Hub, spaces: readonly Pick<Subject, 
   return { rows, logs }
 }
 
-/** Rows that do not stand where what they say of themselves puts them, in the table and in its indexes. */
+/** Rows that do not stand where what they say of themselves puts them, in the table and in its indexes, or under a public name of another row. */
 export function misplaced (rows: readonly StoredRow[]): string[] {
+  const names = new Map(rows.map(({ pk, sk, publicId }) => [publicId, `${pk} ${sk}`]))
   return rows.filter(({ pk }) => !pk.startsWith('OPS#')).flatMap(({ pk, sk, tenantId, spaceKind, spaceId, gsi1pk = pk, gsi2pk, publicId }) => {
     const [space, directory] = [`TENANT#${tenantId}#${spaceKind}#${spaceId}`, `TENANT#${tenantId}`]
     const fits = pk === space || (pk === directory && sk === `SPACE#${spaceKind}#${spaceId}`)
-    return fits && gsi1pk === pk && (gsi2pk === undefined || gsi2pk === `PUBLIC#SETTING#${shardOf(publicId)}`) ? [] : [`${pk} ${sk}`]
+    const isPublic = gsi2pk !== undefined
+    return fits && gsi1pk === pk && (!isPublic || (gsi2pk === `PUBLIC#SETTING#${shardOf(publicId)}` && names.get(publicId) === `${pk} ${sk}`)) ? [] : [`${pk} ${sk}`]
   })
 }

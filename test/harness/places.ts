@@ -62,7 +62,7 @@ const PLACES: Readonly<Record<string, Place>> = {
     const alien = Object.entries(fields).map(([field, value]) => ({ payload: { ...spec.body, [field]: value } }))
     const hidden = ['__proto__', 'constructor'].map((field) => ({ payload: JSON.stringify(spec.body).replace(/\}$/, `,"${field}":${JSON.stringify({ tenantId: tenant, spaceId: user })}}`) }))
     const folder = name.includes('bookmarks') ? ids.bookmark!.map((folderId) => ({ payload: { ...spec.body, folderId } })) : []
-    const nested = 'value' in spec.body ? [{ payload: { value: named({ tenant, user }, publicId), isPublic: true } }] : []
+    const nested = 'value' in spec.body ? named({ tenant, user, publicId }).map((value) => ({ payload: { value, isPublic: true } })) : []
     return [...alien, ...hidden, ...folder, ...nested, { payload: [spec.body, { tenantId: tenant }] }, { payload: { ...spec.body, tags: [{ tenantId: tenant, id: own }] } }]
   },
   header ({ method, spec, at }, { tenant, user, ids, key, publicId, rev }) {
@@ -102,8 +102,11 @@ const PLACES: Readonly<Record<string, Place>> = {
   }
 }
 
-/** A value that names someone. An attacker may keep it in a setting of its own, and sees it again there as this one text. */
-export const named = ({ tenant, user }: Pick<Target, 'tenant' | 'user'>, publicId: string) => ({ tenantId: tenant, userId: user, spaceId: user, spaceKind: 'USER', publicId, publicShard: '0' })
+/** Values that name someone as a row does. An attacker may keep one in a setting of its own, and sees it again there as it is. */
+export function named ({ tenant, user, publicId }: Pick<Target, 'tenant' | 'user' | 'publicId'>): object[] {
+  const all = { tenantId: tenant, userId: user, spaceId: user, spaceKind: 'USER', publicId, publicShard: '0' }
+  return [all, { ...all, publicId: undefined }, { tenantId: tenant, spaceId: user }, { spaceId: user }, { tenantId: tenant }, { publicId }]
+}
 
 const unsigned = (tenant: string, user: string) => `${encode({ alg: 'none', typ: 'JWT' })}.${encode({ sub: user, 'custom:tenant_id': tenant, token_use: 'access', client_id: 'local', exp: 9e9 })}.${encode('x')}`
 

@@ -100,7 +100,7 @@ async function settle (hub: Hub): Promise<{ victim: Target, nobody: Target, secr
   const { body: { rev } } = await does('GET', `/v1/bookmarks/${ids.bookmark![0]}`)
   // A cursor that nobody was given: of the same length, and sealed by nobody.
   const altered = cursors.map((cursor) => randomBytes(cursor.length).toString('base64url').slice(0, cursor.length))
-  return { victim: { ...names, rev, publicId, cursors }, nobody: { ...namesOf(mark()), rev, cursors: altered }, secrets: [...new Set(secrets)] }
+  return { victim: { ...names, rev, publicId, cursors }, nobody: { ...namesOf(mark()), rev, cursors: altered, publicId: `${publicId[0]}${randomBytes(16).toString('base64url').slice(1)}` }, secrets: [...new Set(secrets)] }
 }
 
 /** What can be read of the secrets, and where: an attacker's own names are no secrets to it. */

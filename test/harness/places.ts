@@ -55,14 +55,15 @@ const PLACES: Readonly<Record<string, Place>> = {
     const all = spec.list === undefined ? cursors.slice(0, 1) : [...cursors, ...made, ...altered]
     return all.map((cursor, index) => ({ url: `${at(own)}?cursor=${encodeURIComponent(cursor)}${index % 2 === 1 ? '&limit=1' : ''}` }))
   },
-  body ({ name, method, spec }, { tenant, user, ids, own, key, publicId, rev }) {
+  body ({ name, method, spec, at }, { tenant, user, ids, own, key, publicId, rev }) {
     if (spec.body === undefined) return method === 'DELETE' ? [{ payload: { tenantId: tenant, userId: user, id: ids.bookmark![0] } }] : []
     const pk = `TENANT#${tenant}#USER#${user}`
     const fields = { tenantId: tenant, tenant, userId: user, spaceId: user, spaceKind: 'USER', scope: { tenantId: tenant, userId: user }, owner: user, sub: user, pk, sk: 'HEAD', gsi1pk: pk, gsi2pk: 'PUBLIC#SETTING#0', publicShard: '0', publicId, id: ids.bookmark![0], rev, key, space: user }
     const alien = Object.entries(fields).map(([field, value]) => ({ payload: { ...spec.body, [field]: value } }))
     const hidden = ['__proto__', 'constructor'].map((field) => ({ payload: JSON.stringify(spec.body).replace(/\}$/, `,"${field}":${JSON.stringify({ tenantId: tenant, spaceId: user })}}`) }))
     const folder = name.includes('bookmarks') ? ids.bookmark!.map((folderId) => ({ payload: { ...spec.body, folderId } })) : []
-    const nested = 'value' in spec.body ? named({ tenant, user, publicId }).map((value) => ({ payload: { value, isPublic: true } })) : []
+    // In a PATCH as a list: an object would be merged with the one before it.
+    const nested = 'value' in spec.body ? named({ tenant, user, publicId }).map((value, index) => ({ ...method === 'PUT' && { url: at(`${own}-${index}`) }, payload: { value: method === 'PATCH' ? [value] : value, isPublic: true } })) : []
     return [...alien, ...hidden, ...folder, ...nested, { payload: [spec.body, { tenantId: tenant }] }, { payload: { ...spec.body, tags: [{ tenantId: tenant, id: own }] } }]
   },
   header ({ method, spec, at }, { tenant, user, ids, key, publicId, rev }) {

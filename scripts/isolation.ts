@@ -38,8 +38,9 @@ async function main (): Promise<number> {
     const env = { ...process.env, LOCAL_IAM: 'template.yaml', ISOLATION_FIGURES: file, ...!values.sample && { ISOLATION: 'full' } }
     console.error('the suite, behind the policies of template.yaml ...')
     const suite = await run(['node_modules/tap/dist/esm/run.mjs', '--disable-coverage', '--timeout=1800', '--reporter=terse', ...suites], env, false)
-    if (!values['no-mutants']) console.error('planted bugs ...')
-    const mutants = values['no-mutants'] ? { code: 0, output: 'not run (--no-mutants)' } : await run(['node_modules/tsx/dist/cli.mjs', 'scripts/mutants.ts', '--promise', 'isolation'], process.env, true)
+    const plants = suite.code === 0 && !values['no-mutants']
+    if (plants) console.error('planted bugs ...')
+    const mutants = !plants ? { code: 0, output: 'Planted bugs: not run.' } : await run(['node_modules/tsx/dist/cli.mjs', 'scripts/mutants.ts', '--promise', 'isolation', '--passed'], process.env, true)
     const figures = total(await readFile(file, 'utf8').catch(() => ''))
     console.log(report(figures, mutants.output, suite.code === 0))
     return suite.code === 0 && mutants.code === 0 ? 0 : 1

@@ -8,24 +8,26 @@ import { MUTANTS, PROMISES, type Mutant } from './mutants/list.ts'
 
 const USAGE = `npm run mutants: plants known bugs, one at a time, in a copy of the project, and runs the suite that should notice
 
-  npm run mutants -- [--promise isolation] [--only text] [--jobs 2]
+  npm run mutants -- [--promise isolation] [--suite iam] [--only text] [--jobs 2] [--passed]
 
   --promise  only those that break it: writes, changes, fidelity, isolation or secrecy; may be given several times
+  --suite    only those that this suite must notice; may be given several times
   --only     only those whose name holds the text
   --jobs     copies beside each other
+  --passed   the suites are known to pass as they are: they are not run without a bug first
 
 Every suite must pass unchanged first; a mutant that its suite does not notice, or that no longer fits the code, is a
 failure (exit code 1). Prints a table.`
 
-const { values: { promise = [...PROMISES], only = '', jobs, help } } = parseArgs({ options: { promise: { type: 'string', multiple: true }, only: { type: 'string' }, jobs: { type: 'string', default: '2' }, help: { type: 'boolean' } } })
+const { values: { promise = [...PROMISES], suite, only = '', jobs, passed, help } } = parseArgs({ options: { promise: { type: 'string', multiple: true }, suite: { type: 'string', multiple: true }, only: { type: 'string' }, jobs: { type: 'string', default: '2' }, passed: { type: 'boolean', default: false }, help: { type: 'boolean' } } })
 if (help === true) console.log(USAGE)
-else process.exitCode = await main(MUTANTS.filter((mutant) => promise.includes(mutant.promise) && mutant.name.includes(only)))
+else process.exitCode = await main(MUTANTS.filter((mutant) => promise.includes(mutant.promise) && (suite ?? [mutant.suite]).includes(mutant.suite) && mutant.name.includes(only)))
 
 async function main (mutants: readonly Mutant[]): Promise<number> {
   const copies = await Promise.all(Array.from({ length: Number(jobs) }, copyProject))
   try {
     const failing: string[] = []
-    await share([...new Set(mutants.map(({ suite }) => suite))], copies, async (copy, suite) => { if (!await passes(copy, suite)) failing.push(suite) })
+    if (!passed) await share([...new Set(mutants.map(({ suite }) => suite))], copies, async (copy, suite) => { if (!await passes(copy, suite)) failing.push(suite) })
     if (failing.length > 0) {
       console.error(`${failing.join(', ')}: fails without any mutant; mend that first`)
       return 1

@@ -27,7 +27,7 @@ interface Session { readonly store: Store, readonly endsAt: number }
  */
 export function openStores (config: Config, { sts = openSts(config), open = openClient }: { sts?: STSClient | undefined, open?: typeof openClient | undefined } = {}): Stores {
   if (config.tenantRoleArn === undefined) return sharedStores({ client: open(config), table: config.table })
-  const failures = new LRUCache<string, Error>({ max: MAX_SESSIONS, ttl: PAUSE_AFTER_FAILURE_MS })
+  const failures = new LRUCache<string, Error>({ max: MAX_SESSIONS, ttl: PAUSE_AFTER_FAILURE_MS, ttlResolution: 0 })
   const sessions = new LRUCache<string, Session>({
     max: MAX_SESSIONS,
     ttl: (SESSION_SECONDS - RENEW_BEFORE_SECONDS) * 1000,
@@ -69,7 +69,8 @@ export function openStores (config: Config, { sts = openSts(config), open = open
       // The cache counts its own time, a session ends by the clock: after a jump of the clock only this notices.
       if (session !== undefined && session.endsAt <= Date.now()) session = await sessions.fetch(name, { forceRefresh: true, allowStale: false })
       if (session !== undefined && session.endsAt > Date.now()) return session.store
-      throw new Error('the session has ended')
+      // The cache answers with nothing where STS failed and there is no session to go on with.
+      throw failures.get(name) ?? new Error('the session has ended')
     } catch (cause) {
       throw new Problem('STORE_UNAVAILABLE', 'No credentials for the tenant could be had.', { retryAfter: 2 }, { cause })
     }

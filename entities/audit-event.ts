@@ -1,6 +1,5 @@
 import { Entity } from 'electrodb'
-import { expiresAt, model } from './fields.ts'
-import { operatorPartition, tenantId } from './tenant.ts'
+import { expiresAt, model, operatorPartition, tenantId } from './fields.ts'
 
 /** Something that the operator has to know of: never changed, kept for the retention time. */
 export const AuditEvent = new Entity({

@@ -39,9 +39,11 @@ export function keyPart (name: string, value: unknown, grammar: RegExp): string 
   return value
 }
 
+export const tenantId = { type: 'string', required: true, readOnly: true, validate: TENANT_ID } as const
+
 /** The partition: attributes that every row of a space carries. They are read-only, so a row never moves. */
 export const spaceAttributes = {
-  tenantId: { type: 'string', required: true, readOnly: true, validate: TENANT_ID },
+  tenantId,
   spaceKind: { type: ['USER', 'GROUP'], required: true, readOnly: true },
   spaceId: { type: 'string', required: true, readOnly: true, validate: PLAIN_ID }
 } as const
@@ -50,6 +52,9 @@ const SPACE_PARTITION = { composite: ['tenantId', 'spaceKind', 'spaceId'], templ
 
 /** The primary key of a space's rows, `TENANT#{tenantId}#USER#{userId}`. */
 export const spacePartition = { field: 'pk', ...SPACE_PARTITION } as const
+
+/** The partition of the operator's rows about a tenant: outside the tenant's own prefix, so that IAM keeps the tenant out. */
+export const operatorPartition = { field: 'pk', composite: ['tenantId'], template: 'OPS#TENANT#${tenantId}', casing: 'none' } as const
 
 /** What every synchronised record carries. `rev` is the number of its last change in the space's log. */
 export const recordAttributes = {

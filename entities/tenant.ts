@@ -1,13 +1,9 @@
 import { Entity } from 'electrodb'
-import { TENANT_ID, model } from './fields.ts'
+import { model, operatorPartition, tenantId } from './fields.ts'
 
 /** What a tenant may do: everything, or nothing for now. */
 export const TENANT_STATUSES = ['active', 'suspended'] as const
 export type TenantStatus = (typeof TENANT_STATUSES)[number]
-
-/** The partition of the operator's rows about a tenant: outside the tenant's own prefix, so that IAM keeps the tenant out. */
-export const operatorPartition = { field: 'pk', composite: ['tenantId'], template: 'OPS#TENANT#${tenantId}', casing: 'none' } as const
-export const tenantId = { type: 'string', required: true, readOnly: true, validate: TENANT_ID } as const
 
 /** A tenant, as the operator sees it. A tenant without a row is active: tokens bring tenants into being. */
 export const Tenant = new Entity({

@@ -1,15 +1,13 @@
 import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { traceClient } from './harness/client.ts'
-import { startHub, testConfig, type Answer } from './harness/hub.ts'
+import { startTracedHub } from './harness/client.ts'
+import type { Answer } from './harness/hub.ts'
 
 /**
  * What every route costs: calls to the store, and capacity units (on-demand DynamoDB bills both
  * kinds of unit; an index is billed apart from its table). The table is printed for README, which a test holds to it.
  */
-const config = await testConfig()
-const traced = traceClient(config)
-const hub = await startHub(t, config, { open: traced.open })
+const { hub, traced } = await startTracedHub(t)
 const alice = await hub.as({ tenant: 'acme', user: 'alice' })
 const page = { url: 'https://example.com/some/page', title: 'A page of about usual length', tags: ['reading'] }
 // The space is known to this process and holds a page of bookmarks before anything is counted.

@@ -92,3 +92,9 @@ t.test('the documents speak of the project alone', (t) => {
 t.test('README counts the forbidden request shapes that there are', async (t) => {
   t.match(read('README.md'), `${attacks('table', 'acme').length} forbidden request shapes`)
 })
+
+t.test('README\'s registry of issuers is one that the hub takes', async (t) => {
+  const [, registry] = /```jsonc\n([^]*?)```/.exec(read('README.md'))!
+  const { issuers } = loadConfig({ TABLE_NAME: 'hub', AWS_REGION: 'eu-west-1', DYNAMODB_ENDPOINT: 'http://127.0.0.1:8000', HUB_SECRET: 'x'.repeat(32), ISSUERS: registry!.replace(/^ *\/\/.*$/gm, '') })
+  t.strictSame(issuers.map(({ tenant }) => tenant), [{ claim: 'custom:tenant_id' }, { fixed: 'acme' }, { sub: true }])
+})

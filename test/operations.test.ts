@@ -8,16 +8,14 @@ import { loadRoles } from '../src/local/iam/roles.ts'
 import { audit } from '../src/operations/audit.ts'
 import { STATUS_KNOWN_FOR_MS } from '../src/operations/index.ts'
 import { tenants } from '../src/operations/tenants.ts'
-import { traceClient } from './harness/client.ts'
-import { person, startHub, startIssuer, storeEndpoint, testConfig } from './harness/hub.ts'
+import { startTracedHub, traceClient } from './harness/client.ts'
+import { person, startIssuer, storeEndpoint, testConfig } from './harness/hub.ts'
 
 const page = { url: 'https://example.com', title: 'a page' }
 
 t.test('a suspended tenant is refused within 5 s and let in again as soon, and the others notice nothing', async (t) => {
-  const config = await testConfig()
-  const traced = traceClient(config)
-  const hub = await startHub(t, config, { open: traced.open })
-  const desk = tenants({ client: traced.client, table: config.table }, Date.now)
+  const { hub, traced, store } = await startTracedHub(t)
+  const desk = tenants(store, Date.now)
   const [alice, bob] = [await hub.as({ tenant: 'acme', user: 'alice' }), await hub.as({ tenant: 'globex', user: 'bob' })]
   const tick = performance.now.bind(performance)
   let ahead = 0

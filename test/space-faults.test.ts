@@ -6,16 +6,12 @@ import { LogEntry } from '../entities/space.ts'
 import { buildApp } from '../src/app.ts'
 import type { Outcome, Write } from '../src/services/space/change.ts'
 import { createWriter } from '../src/services/space/writer.ts'
-import type { Store } from '../src/store/store.ts'
-import { traceClient } from './harness/client.ts'
-import { person, startHub, testConfig } from './harness/hub.ts'
+import { startTracedHub } from './harness/client.ts'
+import { person } from './harness/hub.ts'
 import { logOf } from './harness/log.ts'
 
-const base = await testConfig()
-const traced = traceClient(base)
-const hub = await startHub(t, base, { open: traced.open })
+const { hub, traced, store } = await startTracedHub(t)
 const { config } = hub
-const store: Store = { client: traced.client, table: config.table }
 const page = { url: 'https://example.com', title: 'x' }
 t.beforeEach(() => { traced.fault = traced.wire = undefined; traced.reset() })
 

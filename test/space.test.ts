@@ -4,16 +4,12 @@ import { bookmark } from '../entities/bookmark.ts'
 import { spaceKey } from '../entities/fields.ts'
 import { DirectoryEntry } from '../entities/space.ts'
 import { buildApp } from '../src/app.ts'
-import type { Store } from '../src/store/store.ts'
-import { traceClient } from './harness/client.ts'
-import { person, startHub, testConfig, type Person } from './harness/hub.ts'
+import { startTracedHub } from './harness/client.ts'
+import { person, type Person } from './harness/hub.ts'
 import { logOf } from './harness/log.ts'
 
-const base = await testConfig()
-const traced = traceClient(base)
-const hub = await startHub(t, base, { open: traced.open })
+const { hub, traced, store } = await startTracedHub(t)
 const { config } = hub
-const store: Store = { client: traced.client, table: config.table }
 const page = { url: 'https://example.com', title: 'x' }
 t.beforeEach(() => { traced.fault = undefined; traced.reset() })
 

@@ -2,17 +2,8 @@ import fp from 'fastify-plugin'
 import { Problem } from '../errors.ts'
 import type { Operations } from '../operations/index.ts'
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Set where the store denied what the hub had allowed: one of the walls before it has a hole. */
-    deniedByStore: boolean
-  }
-}
-
 /** Refuses suspended tenants, and records what the store denied. */
 export default fp<{ operations: Operations }>(async (app, { operations }) => {
-  app.decorateRequest('deniedByStore', false)
-
   app.addHook('preHandler', async ({ scope }) => {
     if (scope !== null && await operations.statusOf(scope.tenantId) === 'suspended') throw new Problem('TENANT_SUSPENDED', 'This tenant is suspended; its data is kept. Ask whoever runs this hub.')
   })
@@ -23,4 +14,4 @@ export default fp<{ operations: Operations }>(async (app, { operations }) => {
     await operations.record({ tenantId: scope.tenantId, userId: scope.userId, requestId: id, action: `${method} ${routeOptions.url}`, outcome: 'denied' })
       .catch((error: unknown) => { log.error({ failure: (error as Error).name }, 'a denial could not be recorded') })
   })
-}, { name: 'operations', dependencies: ['tenant'] })
+}, { name: 'operations', dependencies: ['problems', 'tenant'] })

@@ -5,8 +5,16 @@ import fp from 'fastify-plugin'
 import { Problem, type Fault } from '../errors.ts'
 import { commonHeaders } from './headers.ts'
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set where the store denied what the hub had allowed: one of the walls before it has a hole. */
+    deniedByStore: boolean
+  }
+}
+
 /** The one place where a failure becomes an answer: problem+json (RFC 9457). A 5xx body is constant; its cause is logged. */
 export default fp(async (app) => {
+  app.decorateRequest('deniedByStore', false)
   app.setErrorHandler((error: unknown, request, reply) => send(request, reply, toProblem(error, request), error))
   app.setNotFoundHandler((request, reply) => send(request, reply, new Problem('NOT_FOUND', 'There is no such route; /openapi.json lists them all.')))
   // What Node would answer without a body.

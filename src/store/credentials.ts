@@ -34,7 +34,6 @@ export function openStores (config: Config, { sts = openSts(config), open = open
     // A renewal that fails leaves the old session in use; `storeOf` refuses it once it has really ended.
     allowStale: true,
     allowStaleOnFetchRejection: true,
-    noDeleteOnFetchRejection: true,
     fetchMethod: async (name) => {
       const failure = failures.get(name)
       if (failure !== undefined) throw failure

@@ -1,7 +1,9 @@
 import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
+import type { Test } from 'tap'
 import type { Config } from '../../src/config.ts'
 import { openClient } from '../../src/store/client.ts'
-import { pastTheHub } from './hub.ts'
+import type { Store } from '../../src/store/store.ts'
+import { pastTheHub, startHub, testConfig, type Hub } from './hub.ts'
 
 /** One round trip to the store, with what it consumed: read or write units, of the table and of its indexes. */
 export interface Call { readonly name: string, readonly table: number, readonly indexes: number }
@@ -46,4 +48,12 @@ export function traceClient (config: Config): TracedClient {
   }
   const traced: TracedClient = { open, client: open(pastTheHub(config)), calls: calls!, operatorCalls: operatorCalls!, reset: () => { calls!.length = operatorCalls!.length = 0 }, fault: undefined, wire: undefined }
   return traced
+}
+
+/** A hub on a table of its own whose calls are counted and can be made to fail, and that table past the hub. */
+export async function startTracedHub (t: Test, changes: Partial<Config> = {}): Promise<{ hub: Hub, traced: TracedClient, store: Store }> {
+  const config = await testConfig(changes)
+  const traced = traceClient(config)
+  const hub = await startHub(t, config, { open: traced.open })
+  return { hub, traced, store: { client: traced.client, table: config.table } }
 }

@@ -21,7 +21,6 @@ const TRANSACTED: Readonly<Record<string, string>> = { Put: 'PutItem', Update: '
 
 const tableArn = (name: string): string => name.startsWith('arn:') ? name : `${ARN}${name}`
 const keyOf = (attributes: Attributes | undefined, key: string): string[] => typeof attributes?.[key]?.S === 'string' ? [attributes[key].S] : []
-const keys = (values: string[]): string[] | undefined => values.length === 0 ? undefined : values
 
 /**
  * What IAM is asked for a call of DynamoDB's API: an action, a resource, the leading keys. One call may be several.
@@ -37,11 +36,15 @@ export function intentsOf (operation: string, body: Body): Intent[] {
 }
 
 function namedBy (operation: string, body: Body): Intent[] {
-  const intent = (action: string, table: unknown, leadingKeys: string[]): Intent => ({ action: `dynamodb:${action}`, resource: typeof table === 'string' ? tableArn(table) : '*', leadingKeys: keys(leadingKeys) })
+  const intent = (action: string, table: unknown, leadingKeys: string[], index?: unknown): Intent => ({
+    action: `dynamodb:${action}`,
+    resource: typeof table !== 'string' ? '*' : tableArn(table) + (typeof index === 'string' ? `/index/${index}` : ''),
+    leadingKeys: leadingKeys.length > 0 ? leadingKeys : undefined
+  })
   switch (operation) {
     case 'GetItem': case 'DeleteItem': case 'UpdateItem': return [intent(operation, body.TableName, keyOf(body.Key, TABLE_KEY))]
     case 'PutItem': return [intent(operation, body.TableName, keyOf(body.Item, TABLE_KEY))]
-    case 'Query': return [queryIntent(body)]
+    case 'Query': return [intent(operation, body.TableName, queried(body), body.IndexName)]
     case 'BatchGetItem':
       return Object.entries<Body>(body.RequestItems ?? {}).map(([table, { Keys = [] }]) => intent(operation, table, Keys.flatMap((key: Attributes) => keyOf(key, TABLE_KEY))))
     case 'BatchWriteItem':
@@ -52,16 +55,8 @@ function namedBy (operation: string, body: Body): Intent[] {
     case 'ExecuteStatement': return [partiql(body.Statement)]
     case 'BatchExecuteStatement': return (body.Statements ?? []).map(({ Statement }: Body) => partiql(Statement))
     case 'ExecuteTransaction': return (body.TransactStatements ?? []).map(({ Statement }: Body) => partiql(Statement))
-    default: {
-      const { resource, ...rest } = intent(operation, body.TableName, [])
-      return [{ ...rest, resource: typeof body.IndexName === 'string' ? `${resource}/index/${body.IndexName}` : resource }]
-    }
+    default: return [intent(operation, body.TableName, [], body.IndexName)]
   }
-}
-
-function queryIntent (body: Body): Intent {
-  const { TableName, IndexName } = body
-  return { action: 'dynamodb:Query', resource: tableArn(String(TableName)) + (IndexName === undefined ? '' : `/index/${IndexName}`), leadingKeys: keys(queried(body)) }
 }
 
 /** The partition keys that a Query asks for: `pk = :pk` of its key condition, in the new way or the old. */

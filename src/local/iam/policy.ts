@@ -24,6 +24,7 @@ export interface Statement {
 type Json = Readonly<Record<string, unknown>>
 type Context = Question['context']
 
+const DOCUMENT = new Set(['Version', 'Statement'])
 const ELEMENTS = new Set(['Sid', 'Effect', 'Principal', 'Action', 'NotAction', 'Resource', 'NotResource', 'Condition'])
 /** Condition keys that may have several values in one request: they need ForAllValues or ForAnyValue. */
 const MULTIVALUED = new Set(['dynamodb:LeadingKeys', 'aws:TagKeys'])
@@ -36,9 +37,10 @@ const PRINCIPAL_TAG = /^aws:PrincipalTag\/[\w.:/=+@-]+$/
  * @throws Error on any element, operator, condition key or policy variable that is not known here
  */
 export function readPolicy (document: unknown): Statement[] {
-  const { Version, Statement, ...rest } = object(document, 'policy')
+  const policy = object(document, 'policy')
+  assertKnown(policy, DOCUMENT, 'element')
+  const { Version, Statement } = policy
   if (Version !== '2012-10-17') throw new Error(`Version ${String(Version)} is not known`)
-  none(rest, 'policy')
   return list(Statement).map((statement) => readStatement(object(statement, 'statement')))
 }
 
@@ -50,7 +52,7 @@ export function decide (statements: readonly Statement[], question: Question): {
 }
 
 function readStatement (statement: Json): Statement {
-  for (const element of Object.keys(statement)) if (!ELEMENTS.has(element)) throw new Error(`The element ${element} is not known`)
+  assertKnown(statement, ELEMENTS, 'element')
   const { Sid = '', Effect, Principal, Condition = {} } = statement
   if (Effect !== 'Allow' && Effect !== 'Deny') throw new Error(`The effect ${String(Effect)} is not known`)
   const action = among(statement, 'Action', 'i')
@@ -130,7 +132,8 @@ function object (value: unknown, what: string): Json {
   return value as Json
 }
 
-function none (rest: Json, what: string): void {
-  const [name] = Object.keys(rest)
-  if (name !== undefined) throw new Error(`The element ${name} of a ${what} is not known`)
+/** @throws Error naming a property of `value` that is not among `names` */
+export function assertKnown (value: object, names: ReadonlySet<string>, kind: string): void {
+  const strange = Object.keys(value).find((name) => !names.has(name))
+  if (strange !== undefined) throw new Error(`The ${kind} ${strange} is not known`)
 }

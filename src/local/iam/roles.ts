@@ -1,4 +1,4 @@
-import { readPolicy, type Statement } from './policy.ts'
+import { assertKnown, readPolicy, type Statement } from './policy.ts'
 import { loadTemplate, PSEUDO, render, type Part } from './template.ts'
 
 /** A role of the template: what it may do, and who may become it. */
@@ -21,8 +21,7 @@ export function readRoles (resources: Part): Map<string, Role> {
   return new Map(entries.filter(([, { Type }]) => Type === 'AWS::IAM::Role').map(([id, { Properties }]) => {
     const name = `hub-${id}`
     try {
-      const strange = Object.keys(Properties).find((property) => !KNOWN.has(property))
-      if (strange !== undefined) throw new Error(`The property ${strange} is not known`)
+      assertKnown(Properties, KNOWN, 'property')
       const attached = entries.filter(([, { Type, Properties: { RoleName } }]) => Type === 'AWS::IAM::RolePolicy' && RoleName === name).map(([, { Properties }]) => Properties)
       const policy = [...Properties.Policies ?? [], ...attached].flatMap(({ PolicyDocument }: Part) => readPolicy(PolicyDocument))
       return [id, { arn: `arn:aws:iam::${PSEUDO['AWS::AccountId']}:role/${name}`, name, policy, trust: readPolicy(Properties.AssumeRolePolicyDocument) }]

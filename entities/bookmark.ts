@@ -48,6 +48,7 @@ export const bookmark = define({
   record: Bookmark,
   input: BookmarkInput,
   entity: BookmarkEntity,
+  pushable: true,
   store: ({ url, title, description, tags = [], folderId, position, favorite }) => ({ url, title, description, tags, folderId, position, favorite }),
   present: ({ id, url, title, description, tags, folderId, position, favorite, rev, createdAt, updatedAt }) =>
     ({ id, url, title, description, tags, folderId, position, favorite, rev, createdAt, updatedAt })

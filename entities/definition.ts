@@ -37,6 +37,10 @@ export interface Definition<R extends TObject = TObject, I extends TObject = TOb
   readonly record: R
   readonly input: I
   readonly entity: E
+  /** What a device is told to do with it, where that is not `put` and `delete`. */
+  readonly acts?: { readonly put: 'join', readonly delete: 'leave' }
+  /** False for kinds that only the hub writes. */
+  readonly pushable: boolean
   store (input: Static<I>): Content<E>
   present (row: EntityItem<E>): Static<R>
 }

@@ -65,6 +65,7 @@ export const setting = define({
   record: Setting,
   input: SettingInput,
   entity: SettingEntity,
+  pushable: true,
   store: ({ value, isPublic = false }) => ({ value: JSON.stringify(value), isPublic }),
   present: ({ id, value, isPublic, publicId, rev, createdAt, updatedAt }) =>
     ({ id, value: JSON.parse(value) as unknown, isPublic, ...(isPublic && publicId !== undefined && { publicId }), rev, createdAt, updatedAt })

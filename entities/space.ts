@@ -1,5 +1,5 @@
-import { Entity } from 'electrodb'
-import { expiresAt, model, spaceAttributes, spacePartition } from './fields.ts'
+import { CustomAttributeType, Entity } from 'electrodb'
+import { expiresAt, model, plainId, spaceAttributes, spacePartition } from './fields.ts'
 
 /**
  * A space and its log (one user's, or one group's). Every change of a space is one transaction that moves HEAD from
@@ -18,7 +18,20 @@ export const Head = new Entity({
     /** The change number up to which the log may have been swept. */
     floor: { type: 'number', required: true },
     bytes: { type: 'number', required: true },
-    count: { type: 'number', required: true }
+    count: { type: 'number', required: true },
+    /** While a staged batch is being committed: nobody else writes to the space, and who finds that it stands still takes it on. */
+    lock: {
+      type: 'map',
+      properties: {
+        batch: { type: 'string', required: true },
+        /** The user in whose space the batch is staged. */
+        owner: { type: 'string', required: true },
+        /** Parts that are committed. */
+        part: { type: 'number', required: true },
+        /** Goes on while no part does, so that others see that the process lives. */
+        beat: { type: 'number', required: true }
+      }
+    }
   },
   indexes: {
     /** "Where does this space stand?" */
@@ -27,7 +40,25 @@ export const Head = new Entity({
 })
 
 /** What one operation of a change-set did to one record. */
-export interface LogOp { type: string, id: string, act: 'put' | 'delete' | 'join' | 'leave' }
+export interface LogOp { readonly type: string, readonly id: string, readonly act: 'create' | 'put' | 'delete' }
+
+/**
+ * Operations as text: runs of ids that had the same done to them, `[["put","bookmark","a","b"],["delete","setting","x"]]`.
+ * As a list of maps 98 operations take 3 KB and more, so that a full push would cost 4 to 6 write units beyond its records.
+ */
+function packOps (ops: readonly LogOp[]): string {
+  const runs: string[][] = []
+  for (const { act, type, id } of ops) {
+    const run = runs.at(-1)
+    if (run?.[0] === act && run[1] === type) run.push(id)
+    else runs.push([act, type, id])
+  }
+  return JSON.stringify(runs)
+}
+
+function unpackOps (text: string): LogOp[] {
+  return (JSON.parse(text) as [LogOp['act'], string, ...string[]][]).flatMap(([act, type, ...ids]) => ids.map((id) => ({ type, id, act })))
+}
 
 /** LOG#n: one change-set. Numbers are contiguous: a reader that sees a hole knows that something is still to come. */
 export const LogEntry = new Entity({
@@ -38,15 +69,18 @@ export const LogEntry = new Entity({
     at: { type: 'string', required: true },
     sessionId: { type: 'string' },
     ops: {
-      type: 'list',
+      type: CustomAttributeType<LogOp[]>('any'),
       required: true,
-      items: {
-        type: 'map',
-        properties: {
-          type: { type: 'string', required: true },
-          id: { type: 'string', required: true },
-          act: { type: ['put', 'delete', 'join', 'leave'], required: true }
-        }
+      set: (ops?: LogOp[]) => ops && packOps(ops) as unknown as LogOp[],
+      get: (text?: LogOp[]) => text && unpackOps(text as unknown as string)
+    },
+    /** On each entry of a staged batch: which part of how many it is. */
+    batch: {
+      type: 'map',
+      properties: {
+        id: { type: 'string', required: true },
+        part: { type: 'number', required: true },
+        parts: { type: 'number', required: true }
       }
     },
     expiresAt
@@ -72,6 +106,47 @@ export const IdempotencyRow = new Entity({
   indexes: {
     /** "Was this request answered before?" */
     byKey: { pk: spacePartition, sk: { field: 'sk', composite: ['key'], template: 'IDEM#${key}', casing: 'none' } }
+  }
+})
+
+/** BATCH#id: a staged batch of changes, in the space of the user who stages it. */
+export const Batch = new Entity({
+  model: model('batch'),
+  attributes: {
+    ...spaceAttributes,
+    id: plainId,
+    state: { type: ['open', 'committing', 'committed', 'abandoned'] as const, required: true },
+    /** The space that it is for: `me` or `group:{id}`. */
+    target: { type: 'string', required: true },
+    /** How many changes each part has. A part is what one transaction takes. */
+    sizes: { type: 'list', items: { type: 'number' }, required: true },
+    bytes: { type: 'number', required: true },
+    createdAt: { type: 'string', required: true },
+    /** Once committed: the change-sets of its first and last part. */
+    first: { type: 'number' },
+    last: { type: 'number' },
+    /** The sweep comes days after the batch can no longer be committed, so that a commit under way is never left without its parts. */
+    expiresAt
+  },
+  indexes: {
+    /** "How far is this batch?" */
+    byBatch: { pk: spacePartition, sk: { field: 'sk', composite: ['id'], template: 'BATCH#${id}', casing: 'none' } }
+  }
+})
+
+/** BATCH#id#part: changes of a staged batch, as JSON text of what the write path takes. */
+export const BatchPart = new Entity({
+  model: model('batch-part'),
+  attributes: {
+    ...spaceAttributes,
+    id: plainId,
+    part: { type: 'number', required: true, padding: { length: 5, char: '0' } },
+    changes: { type: 'string', required: true },
+    expiresAt
+  },
+  indexes: {
+    /** "What is in this batch?" */
+    byPart: { pk: spacePartition, sk: { field: 'sk', composite: ['id', 'part'], template: 'BATCH#${id}#${part}', casing: 'none' } }
   }
 })
 

@@ -19,6 +19,7 @@ import tenant from './plugins/tenant.ts'
 import routes from './routes/index.ts'
 import { createSealer } from './services/cursor.ts'
 import { createWriter } from './services/space/writer.ts'
+import { createWaiters } from './services/sync/waiters.ts'
 import type { openClient } from './store/client.ts'
 import { openStores } from './store/credentials.ts'
 import { VERSION } from './version.ts'
@@ -54,11 +55,12 @@ export async function buildApp (config: Config, { open, sts, now = Date.now, log
     clientErrorHandler: clientError
   })
   // Bodies are taken as they are; query strings and headers are text, so numbers and booleans in them are read from it.
-  const [strict, lenient] = [ajv({ coerceTypes: false }), ajv({ coerceTypes: true, strictNumbers: false })]
+  const [strict, lenient] = [ajv({ coerceTypes: false, discriminator: true }), ajv({ coerceTypes: true, strictNumbers: false })]
   app.setValidatorCompiler(({ schema, httpPart }) => (httpPart === 'body' ? strict : lenient).compile(schema as object))
 
   const stores = openStores(config, { sts, open })
-  const shared = { config, now, writer: createWriter(config, now), sealer: createSealer(config.secret), running: new Set<string>() }
+  const waiters = createWaiters(config.limits.connectionsPerUser)
+  const shared = { config, now, waiters, writer: createWriter(config, now, waiters.wake), sealer: createSealer(config.secret), running: new Set<string>() }
   await app.register(problems)
   await app.register(headers)
   await app.register(log)
@@ -72,7 +74,7 @@ export async function buildApp (config: Config, { open, sts, now = Date.now, log
   await app.register(services, { stores, shared })
   await app.register(openapi, { oauthDomain: config.oauthDomain, version: VERSION })
   if (plugin !== undefined) await app.register(plugin)
-  await app.register(routes, { limits: config.limits })
+  await app.register(routes, { limits: config.limits, streamSeconds: config.streamSeconds })
   return app
 }
 

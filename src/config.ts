@@ -1,4 +1,7 @@
 import { TENANT_ID } from '../entities/fields.ts'
+import { ConfigError, integer, matching, oneOf, origins, present, required, secret, url, type Env } from './environment.ts'
+
+export { ConfigError } from './environment.ts'
 
 /**
  * The environment, read once into one frozen typed Config. This is the only reader of process.env.
@@ -26,11 +29,20 @@ export interface Limits {
   readonly settingBytes: number
   readonly settingDepth: number
   readonly pageItems: number
+  /** Operations in an answer to a pull. */
+  readonly syncOperations: number
+  /** Changes in a push. */
+  readonly pushChanges: number
+  /** Changes in a staged batch, and bytes of their contents. */
+  readonly batchChanges: number
+  readonly batchBytes: number
   readonly spaceRecords: number
   readonly spaceBytes: number
   /** Requests a minute; 0 turns the limit off. */
   readonly requestsPerAddress: number
   readonly requestsPerTenant: number
+  /** Long polls and event streams of one user at a time, in a process. */
+  readonly connectionsPerUser: number
 }
 
 export interface Config {
@@ -62,15 +74,12 @@ export interface Config {
   readonly trustProxy: number
   readonly retentionDays: number
   readonly shutdownGraceSeconds: number
+  /** How long a stream of changes goes on before its client has to come again; 0 where answers can't be streamed (behind an API Gateway). */
+  readonly streamSeconds: number
+  /** A commit of a staged batch that shows no sign of life for so long has died with its process; whoever comes next finishes it. */
+  readonly commitLeaseSeconds: number
   readonly limits: Limits
 }
-
-/** A configuration that cannot work: one sentence that names the variable. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError'
-}
-
-type Env = Readonly<Record<string, string | undefined>>
 
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1', '[::1]'])
 const ROLE_ARN = /^arn:[a-z-]+:iam::\d{12}:role\/.+$/
@@ -103,16 +112,23 @@ export function loadConfig (env: Env = process.env): Config {
     trustProxy: integer(env, 'TRUST_PROXY', 0, 0, 10),
     retentionDays: integer(env, 'RETENTION_DAYS', 90, 1, 3650),
     shutdownGraceSeconds: integer(env, 'SHUTDOWN_GRACE_SECONDS', local ? 0 : 5, 0, 300),
+    streamSeconds: 600,
+    commitLeaseSeconds: 5,
     limits: {
       bodyBytes: integer(env, 'LIMIT_BODY_BYTES', 1_048_576, 1024, 6_000_000),
       headerBytes: 16_384,
       settingBytes: integer(env, 'LIMIT_SETTING_BYTES', 65_536, 1, 150_000),
       settingDepth: 16,
       pageItems: 100,
+      syncOperations: 1000,
+      pushChanges: 98,
+      batchChanges: 10_000,
+      batchBytes: 33_554_432,
       spaceRecords: integer(env, 'LIMIT_SPACE_RECORDS', 50_000, 1, 10_000_000),
       spaceBytes: integer(env, 'LIMIT_SPACE_BYTES', 104_857_600, 1, 1e12),
       requestsPerAddress: integer(env, 'LIMIT_REQUESTS_PER_ADDRESS', local ? 0 : 1200, 0, 1e9),
-      requestsPerTenant: integer(env, 'LIMIT_REQUESTS_PER_TENANT', local ? 0 : 6000, 0, 1e9)
+      requestsPerTenant: integer(env, 'LIMIT_REQUESTS_PER_TENANT', local ? 0 : 6000, 0, 1e9),
+      connectionsPerUser: integer(env, 'LIMIT_CONNECTIONS_PER_USER', 20, 1, 10_000)
     }
   }
   if (local) assertLocalOnly(config, env)
@@ -176,57 +192,9 @@ function isHttps (value: unknown): value is string {
   return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.has(hostname))
 }
 
-const present = (env: Env, name: string) => env[name] === '' ? undefined : env[name]
-
-function required (env: Env, name: string, what: string): string {
-  const value = present(env, name)
-  if (value === undefined) throw new ConfigError(`${name} is missing: set it to ${what} (see .env.example).`)
-  return value
-}
-
-function origins (env: Env): string[] {
-  const list = (present(env, 'CORS_ORIGINS') ?? '').split(',').map((origin) => origin.trim()).filter(Boolean)
-  const wrong = list.find((origin) => !URL.canParse(origin) || new URL(origin).origin !== origin)
-  if (wrong !== undefined) throw new ConfigError(`CORS_ORIGINS has "${wrong}"; an origin is a scheme and a host, such as https://app.example, without a slash at the end.`)
-  return list
-}
-
 /** Whether the store is DynamoDB itself, also through an endpoint of its own. */
 function isAws (endpoint: string | undefined): boolean {
   return endpoint === undefined || /\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$/.test(new URL(endpoint).hostname)
-}
-
-function secret (env: Env): string {
-  const value = required(env, 'HUB_SECRET', 'at least 32 random characters, the same on every instance')
-  if (value.length < 32) throw new ConfigError(`HUB_SECRET has ${value.length} characters; it needs at least 32 random ones.`)
-  return value
-}
-
-function integer (env: Env, name: string, fallback: number, min: number, max: number): number {
-  const text = present(env, name)
-  if (text === undefined) return fallback
-  const value = Number(text)
-  if (!/^\d+$/.test(text) || value < min || value > max) throw new ConfigError(`${name} is "${text}"; it must be a whole number from ${min} to ${max}.`)
-  return value
-}
-
-function oneOf (env: Env, name: string, values: readonly string[], fallback: string): string {
-  const value = present(env, name) ?? fallback
-  if (!values.includes(value)) throw new ConfigError(`${name} is "${value}"; it must be one of ${values.join(', ')}.`)
-  return value
-}
-
-function matching (env: Env, name: string, pattern: RegExp, what: string): string | undefined {
-  const value = present(env, name)
-  if (value !== undefined && !pattern.test(value)) throw new ConfigError(`${name} is "${value}"; it must be ${what}.`)
-  return value
-}
-
-function url (env: Env, name: string): string | undefined {
-  const value = present(env, name)
-  if (value !== undefined && !/^https?:\/\/[^/?#]+/.test(value)) throw new ConfigError(`${name} is "${value}"; it must be an http or https URL.`)
-  if (value !== undefined && !URL.canParse(value)) throw new ConfigError(`${name} is "${value}"; it must be an http or https URL.`)
-  return value
 }
 
 function deepFreeze<T extends object> (value: T): T {

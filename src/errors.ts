@@ -14,11 +14,17 @@ export const ERRORS = {
   UNAUTHORIZED_ACCESS: [403, 'Not allowed'],
   TENANT_SUSPENDED: [403, 'The tenant is suspended'],
   NOT_FOUND: [404, 'Not found'],
+  LIVE_UNAVAILABLE: [406, 'This deployment can\'t stream'],
+  CONFIRMATION_REQUIRED: [409, 'The request deletes so much that it has to say that it means it'],
+  BATCH_STATE: [409, 'The batch is not in the state that the request requires'],
+  NOT_REVERTIBLE: [409, 'The change-set can\'t be undone as a whole'],
   IDEMPOTENCY_IN_PROGRESS: [409, 'A request with this Idempotency-Key is still running'],
+  CURSOR_EXPIRED: [410, 'The cursor is too old: start again with a snapshot'],
   PRECONDITION_FAILED: [412, 'The record is not in the state that the request requires'],
   BODY_TOO_LARGE: [413, 'The body is too large'],
   UNSUPPORTED_MEDIA_TYPE: [415, 'The media type is not one that this resource takes'],
   IDEMPOTENCY_MISMATCH: [422, 'The Idempotency-Key belongs to another request'],
+  TOO_MANY_CONNECTIONS: [429, 'Too many connections wait at once'],
   RATE_LIMITED: [429, 'Too many requests'],
   INTERNAL: [500, 'Something went wrong on our side'],
   NOT_READY: [503, 'The hub is not ready'],
@@ -42,6 +48,10 @@ export interface ProblemExtras {
   limit?: { name: string, value: number, sent?: number }
   /** With 412: the record was deleted. */
   deleted?: boolean
+  /** What is wrong with each change of a push of which nothing was applied. */
+  results?: object[]
+  /** Where to go on. */
+  snapshot?: string
   /** Seconds, sent as Retry-After. */
   retryAfter?: number
   /** Further response headers. */

@@ -9,7 +9,7 @@ type Event = APIGatewayProxyEvent | APIGatewayProxyEventV2
  * Lambda entry: the same app behind API Gateway (REST, HTTP) and function URLs. Identity comes from the verified token
  * in the request; what an authorizer wrote into the event is never looked at (`decorateRequest: false`).
  */
-const app = await buildApp(loadConfig())
+const app = await buildApp({ ...loadConfig(), streamSeconds: 0 })
 const answer = awsLambdaFastify(app, { decorateRequest: false, binaryMimeTypes: ['image/png'] })
 
 export const handler = (event: Event, context: Context) => answer(asSent(event), context)

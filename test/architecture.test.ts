@@ -12,7 +12,7 @@ function walk (dir: string): string[] {
 }
 
 /** From the top down; a file imports its own layer and those below. `src/local` and the entries stand beside the tower. */
-const LAYERS = [/^src\/(?:server|lambda|authorizer)\.ts$/, /^src\/app\.ts$/, /^src\/routes\//, /^src\/plugins\//, /^src\/operations\//, /^src\/services\//, /^src\/store\//, /^src\/(?:config|errors|version)\.ts$/, /^entities\//]
+const LAYERS = [/^src\/(?:server|lambda|authorizer)\.ts$/, /^src\/app\.ts$/, /^src\/routes\//, /^src\/plugins\//, /^src\/operations\//, /^src\/services\//, /^src\/store\//, /^src\/(?:config|environment|errors|version)\.ts$/, /^entities\//]
 const layerOf = (path: string) => LAYERS.findIndex((layer) => layer.test(path))
 
 function importsOf (path: string): { from: string, typeOnly: boolean }[] {

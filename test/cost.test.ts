@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { startTracedHub } from './harness/client.ts'
+import { createDevice } from './harness/device.ts'
 import type { Answer } from './harness/hub.ts'
 
 /**
@@ -48,6 +49,41 @@ t.test('each route costs what the README says', async (t) => {
   await costs(t, '`GET /v1/tenant`', { trips: 1, read: 1 }, () => alice.get('/v1/tenant'))
   await costs(t, '`GET /ready`', { trips: 1, read: 0.5 }, () => hub.anyone.get('/ready'))
   await costs(t, '`GET /health`, `GET /v1/limits`, `GET /openapi.json`', { trips: 0 }, () => hub.anyone.get('/v1/limits'))
+})
+
+const small = (id: string, title = 'x') => ({ type: 'bookmark', id, act: 'put', record: { url: 'https://example.com', title } })
+
+t.test('a push costs 2 WCU a record and 4, in one round trip; an idle pull 1 RCU', async (t) => {
+  const carl = await hub.as({ tenant: 'acme', user: 'carl' })
+  await carl.post('/v1/sync', { changes: Array.from({ length: 98 }, (_, index) => small(`c${index}`)) })
+  const { body: { cursor } } = await carl.get('/v1/sync')
+  await costs(t, '`GET /v1/sync`, nothing new', { trips: 1, read: 1 }, () => carl.get(`/v1/sync?cursor=${cursor}`))
+  await costs(t, '`POST /v1/sync`, 1 record', { trips: 1, write: 6 }, () => carl.post('/v1/sync', { changes: [small('c0', 'y')] }))
+  await costs(t, '`POST /v1/sync`, 20 records', { trips: 1, write: 44 }, () => carl.post('/v1/sync', { changes: Array.from({ length: 20 }, (_, index) => small(`c${index}`, 'z')) }))
+  await costs(t, '`POST /v1/sync`, 98 records', { trips: 1, write: 200 }, () => carl.post('/v1/sync', { changes: Array.from({ length: 98 }, (_, index) => small(`c${index}`, 'w')) }))
+  const { body: { cursor: current } } = await carl.get('/v1/sync')
+  for (let index = 0; index < 50; index++) await carl.put(`/v1/bookmarks/c${index}`, page)
+  await costs(t, '`GET /v1/sync`, 50 edits of 50 records', { trips: 3, read: 54 }, () => carl.get(`/v1/sync?cursor=${current}`))
+  await costs(t, '`GET /v1/sync` without a cursor, 98 small records, and the last changes told again', { trips: 8, read: 116 }, () => carl.get('/v1/sync'))
+  await carl.delete('/v1/bookmarks/c1')
+  await costs(t, '`GET /v1/trash`, 1 of 55 changes', { trips: 3, read: 5 }, () => carl.get('/v1/trash'))
+  await costs(t, '`POST /v1/trash/{type}/{id}/restore`', { trips: 2, read: 1, write: 6, index: 1 }, () => carl.post('/v1/trash/bookmark/c1/restore', undefined))
+})
+
+t.test('what a pull costs does not grow with the space', async (t) => {
+  const delta = async (user: string, records: number) => {
+    const person = await hub.as({ tenant: 'acme', user })
+    for (let from = 0; from < records; from += 98) await person.post('/v1/sync', { changes: Array.from({ length: Math.min(98, records - from) }, (_, index) => small(`r${from + index}`)) })
+    const device = createDevice(person)
+    await device.pull()
+    for (let index = 0; index < 50; index++) await person.put(`/v1/bookmarks/r${index}`, page)
+    traced.reset()
+    t.equal((await device.pull())[0]!.changes.length, 50)
+    return { calls: traced.calls.map(({ name }) => name), read: traced.calls.reduce((sum, { table }) => sum + table, 0) }
+  }
+  const [few, many] = [await delta('few', 100), await delta('many', 2000)]
+  t.strictSame(many.calls, few.calls)
+  t.ok(Math.abs(many.read - few.read) <= 1, `${few.read} and ${many.read} RCU: change numbers have more digits`)
 })
 
 t.test('the first write to a space that this process has not seen reads HEAD, and founds the space', async (t) => {

@@ -14,7 +14,7 @@ import { startHub, type Answer } from './harness/hub.ts'
 
 const routes: { method: string, url: string }[] = []
 const plugin = fp(async (app: FastifyInstance) => { app.addHook('onRoute', ({ method, url }: RouteOptions) => { for (const each of [method].flat()) routes.push({ method: each, url }) }) })
-const hub = await startHub(t, {}, { plugin })
+const hub = await startHub(t, { streamSeconds: 0.02 }, { plugin })
 const alice = await hub.as({ tenant: 'acme', user: 'alice' })
 const other = await hub.as({ tenant: 'acme', user: 'bob' })
 

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
@@ -42,6 +42,16 @@ const ROUTES: Readonly<Record<string, Spec>> = {
   'PUT /v1/settings/:id': { kind: 'setting', body: setting },
   'PATCH /v1/settings/:id': { kind: 'setting', body: { value: 'changed by an attacker' } },
   'DELETE /v1/settings/:id': { kind: 'setting' },
+  'GET /v1/sync': { list: ['wait'] },
+  'POST /v1/sync': { body: { changes: [{ type: 'bookmark', id: 'zp', act: 'delete' }] } },
+  'GET /v1/sync/live': { list: [] },
+  'GET /v1/sync/batches/:id': { kind: 'batch' },
+  'POST /v1/sync/batches/:id': { kind: 'batch', replay: false, body: { offset: 1, changes: [{ type: 'bookmark', id: 'zp', act: 'put', record: bookmark }] } },
+  'POST /v1/sync/batches/:id/commit': { kind: 'batch', replay: false },
+  'DELETE /v1/sync/batches/:id': { kind: 'batch', replay: false },
+  'GET /v1/trash': { list: ['type'] },
+  'POST /v1/trash/:type/:id/restore': { kind: 'trashed', type: 'bookmark', replay: false },
+  'POST /v1/changes/:n/revert': { kind: 'change', replay: false },
   'GET /v1/public/settings': { open: 'shared', list: [] },
   'GET /v1/public/settings/:publicId': { open: 'shared', kind: 'public' }
 }
@@ -56,12 +66,12 @@ function strangers (app: FastifyInstance): string[] {
 
 /** The names of someone whom nobody ever was. Those of any two differ in their mark alone. */
 function namesOf (mark: string): Target {
-  const replays = Object.entries(ROUTES).filter(([name]) => !name.startsWith('GET ')).map(([name, { kind = 'none', body: payload }], index) =>
+  const replays = Object.entries(ROUTES).filter(([name, { replay }]) => !name.startsWith('GET ') && replay !== false).map(([name, { kind = 'none', body: payload }], index) =>
     [name, { url: name.split(' ')[1]!.replace(/:\w+/, `zr-${kind}-${mark}`), ...payload !== undefined && { payload }, key: `replay-${index}-${mark}` }] as const)
   return {
     tenant: `v${mark}`,
     user: `alice-${mark}`,
-    ids: { bookmark: [0, 1, 2].map((n) => `zb${n}-${mark}`), setting: [0, 1].map((n) => `zs${n}.${mark}`) },
+    ids: { bookmark: [0, 1, 2].map((n) => `zb${n}-${mark}`), setting: [0, 1].map((n) => `zs${n}.${mark}`), trashed: [`zt0-${mark}`], batch: [randomUUID()], change: [String(10 ** 9 + Number.parseInt(mark.slice(0, 5), 36))] },
     own: `zz-${mark}`,
     rev: 1,
     key: `key-${mark}`,
@@ -91,17 +101,22 @@ async function settle (hub: Hub): Promise<{ victim: Target, nobody: Target, secr
   for (const id of ids.bookmark!) await does('PUT', `/v1/bookmarks/${id}`, page(), { 'if-match': '"999999"' })
   for (const id of ids.setting!) await does('PUT', `/v1/settings/${id}`, { value: canary() }, { 'if-match': '"999999"' })
   for (const [name, { url, payload, key }] of Object.entries(names.replays)) await does(name.split(' ')[0]!, url, payload, { 'idempotency-key': key })
+  for (const id of ids.trashed!) {
+    await does('PUT', `/v1/bookmarks/${id}`, page())
+    await does('DELETE', `/v1/bookmarks/${id}`)
+  }
+  const { body: { id: batch } } = await does('POST', '/v1/sync?batch=true', { changes: [{ type: 'bookmark', id: 'staged', act: 'put', record: page() }] })
   const { body: { publicId } } = await does('PUT', '/v1/settings/in-public', { value: `public-${mark()}`, isPublic: true })
 
   const lists = [...(await does('GET', '/v1/bookmarks?limit=100')).body.items, ...(await does('GET', '/v1/settings?limit=100')).body.items] as { id: string, createdAt: string, updatedAt: string, isPublic?: boolean }[]
   const known = JSON.stringify(names)
   // Times to the millisecond, all of them before the first attack, and ids that were made up by the hub.
   for (const { id, createdAt, updatedAt, isPublic } of lists) if (isPublic !== true) secrets.push(createdAt, updatedAt, ...known.includes(id) ? [] : [id])
-  const cursors = await Promise.all(['bookmarks?limit=1', 'bookmarks?limit=1&sort=-createdAt', 'bookmarks?limit=1&favorite=true', 'settings?limit=1'].map(async (list) => (await does('GET', `/v1/${list}`)).body.cursor as string))
+  const cursors = await Promise.all(['bookmarks?limit=1', 'bookmarks?limit=1&sort=-createdAt', 'bookmarks?limit=1&favorite=true', 'settings?limit=1', 'sync?limit=1', 'sync', 'trash?limit=1'].map(async (list) => (await does('GET', `/v1/${list}`)).body.cursor as string))
   const { body: { rev } } = await does('GET', `/v1/bookmarks/${ids.bookmark![0]}`)
   // A cursor that nobody was given: of the same length, and sealed by nobody.
   const altered = cursors.map((cursor) => randomBytes(cursor.length).toString('base64url').slice(0, cursor.length))
-  return { victim: { ...names, rev, publicId, cursors }, nobody: { ...namesOf(mark()), rev, cursors: altered, publicId: `${publicId[0]}${randomBytes(16).toString('base64url').slice(1)}` }, secrets: [...new Set(secrets)] }
+  return { victim: { ...names, ids: { ...ids, batch: [batch as string] }, rev, publicId, cursors }, nobody: { ...namesOf(mark()), rev, cursors: altered, publicId: `${publicId[0]}${randomBytes(16).toString('base64url').slice(1)}` }, secrets: [...new Set(secrets)] }
 }
 
 /** What can be read of the secrets, and where: an attacker's own names are no secrets to it. */
@@ -111,10 +126,10 @@ function leaksIn (parts: Sight['parts'] | { log: string }, secrets: readonly str
 
 /** An answer without what differs between any two requests, and with the names of both targets made one. */
 function plain ({ parts }: Sight, targets: readonly Target[]): string {
-  const names = targets.flatMap(({ tenant, user, ids, own, key, publicId, replays }) => [Object.values(replays).map(({ url, key }) => [url.split('/').at(-1)!, key]), own, user, tenant, ids.bookmark!, ids.setting!, key, publicId].flat(2).map((name, index) => [name, `<${index}>`] as const))
+  const names = targets.flatMap(({ tenant, user, ids, own, key, publicId, replays }) => [Object.values(replays).map(({ url, key }) => [url.split('/').at(-1)!, key]), own, user, tenant, ids.bookmark!, ids.setting!, ids.trashed!, key, publicId].flat(2).map((name, index) => [name, `<${index}>`] as const))
   const text = Object.values(parts).join('\n')
     .replace(/^(?:date|x-request-id|content-length): .*$/gm, '')
-    .replace(/"rev":\d+|etag: "\d+"/g, '<rev>').replace(/"(?:cursor|publicId)":"[^"]*"/g, '<made by the hub>')
+    .replace(/"(?:rev|n)":\d+|etag: "\d+"/g, '<rev>').replace(/"(?:cursor|publicId)":"[^"]*"|^id: \S+$/gm, '<made by the hub>')
     .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>').replace(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '<uuid>')
   return names.reduce((rest, [name, placeholder]) => rest.replaceAll(name, placeholder), text)
 }
@@ -169,7 +184,7 @@ t.test('a leak is noticed in a status line, a header, a body, a cursor and a log
 })
 
 t.test('no route shows or changes what is another\'s, wherever its names are put and whoever puts them there', async (t) => {
-  const hub = await startHub(t)
+  const hub = await startHub(t, { streamSeconds: 0.05 })
   await hub.app.ready()
   const routes = routesOf(hub.app)
   const found = { leaks: [] as string[], telling: [] as string[], open: [] as string[] }
@@ -217,10 +232,11 @@ async function attack (t: Test, hub: Hub, routes: string[], wanted: number, met:
       met.add(`${shot.route}, ${attacker.name}`).add(shot.place)
       probes++
     }
-    for (const list of ['bookmarks?limit=20', 'bookmarks?limit=20&sort=-createdAt', 'settings?limit=20', 'public/settings?limit=1']) {
+    for (const list of ['bookmarks?limit=20', 'bookmarks?limit=20&sort=-createdAt', 'settings?limit=20', 'sync?limit=20', 'trash?limit=20', 'public/settings?limit=1']) {
       for (let cursor: string | undefined = ''; cursor !== undefined; probes++) {
         const { parts, status } = await examine(attacker, { place: 'list', method: 'GET', url: `/v1/${list}${cursor && `&cursor=${cursor}`}` })
-        cursor = status === 200 ? (JSON.parse(parts.body) as { cursor?: string }).cursor : undefined
+        const { cursor: next, more } = status === 200 ? JSON.parse(parts.body) as { cursor?: string, more?: boolean } : {}
+        cursor = more === false ? undefined : next
       }
     }
   }))

@@ -76,7 +76,7 @@ t.test('conflicts are tried again, and in the end the client is told to', async 
 })
 
 t.test('a batch of reads that the store puts off is asked for again', async (t) => {
-  const writer = createWriter({ limits: config.limits, retentionDays: 90 })
+  const writer = createWriter({ limits: config.limits, retentionDays: 90, commitLeaseSeconds: 5 })
   const space = spaceKey('acme', 'USER', 'ida')
   const definition = bookmark as unknown as Definition
   const write = (ids: string[]): Write => ({ store, space, sessionId: 's1', changes: ids.map((id) => ({ definition, id, act: 'put', content: { ...page, tags: [] } })) })
@@ -90,7 +90,7 @@ t.test('a batch of reads that the store puts off is asked for again', async (t) 
     const [late, ...rest] = keys
     return { ...result, output: { ...result.output, Responses: { [config.table]: rest }, UnprocessedKeys: { [config.table]: { Keys: [{ pk: late!.pk, sk: late!.sk }], ConsistentRead: true } } } }
   }
-  const cold = createWriter({ limits: config.limits, retentionDays: 90 })
+  const cold = createWriter({ limits: config.limits, retentionDays: 90, commitLeaseSeconds: 5 })
   const outcome: Outcome = await cold.commit(write(ids))
   t.ok(put > 1)
   t.ok(outcome.results.every(({ created }) => !created), 'all were known to exist')
@@ -198,7 +198,7 @@ t.test('a write that another process did under the same Idempotency-Key is not a
 t.test('a queue that is too long turns writers away at once', async (t) => {
   const quinn = await hub.as({ tenant: 'acme', user: 'quinn' })
   await quinn.put('/v1/bookmarks/q', page)
-  const writer = createWriter({ limits: config.limits, retentionDays: 90 })
+  const writer = createWriter({ limits: config.limits, retentionDays: 90, commitLeaseSeconds: 5 })
   const space = spaceKey('acme', 'USER', 'quinn')
   const write = (id: string): Write => ({ store, space, sessionId: undefined, changes: [{ definition: bookmark, id, act: 'put', content: { ...page, tags: [] } }] })
   const results = await Promise.allSettled(Array.from({ length: 1100 }, (_, index) => writer.commit(write(`q${index}`))))

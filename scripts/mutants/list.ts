@@ -17,13 +17,13 @@ export const MUTANTS: readonly Mutant[] = [
   { promise: 'writes', name: 'HEAD moves whoever was first', suite: 'space-faults', file: ROWS, find: ".where(({ n, epoch }, { eq }) => `${eq(n, before.n)} AND ${eq(epoch, before.epoch)}`)", replace: '' },
   { promise: 'writes', name: 'a record is replaced whatever stands there', suite: 'space', file: ROWS, find: 'if (knownRev === undefined) return entity.create(row)', replace: 'if (knownRev === undefined) return entity.put(row)' },
   { promise: 'writes', name: 'acknowledged before it is written', suite: 'space-faults', file: WRITER, find: 'planned.push({ pending, plan: next })', replace: 'planned.push({ pending, plan: next }); pending.resolve(next.outcome)' },
-  { promise: 'writes', name: 'If-Match is not looked at', suite: 'space', file: PLAN, find: '!ifMatch.includes(live.rev)', replace: 'false' },
-  { promise: 'writes', name: 'a PATCH is not redone on the newer record', suite: 'space', file: PLAN, find: 'if (basedOn !== undefined && live?.rev !== basedOn.rev) throw new Superseded()', replace: 'void Superseded' },
+  { promise: 'writes', name: 'If-Match is not looked at', suite: 'space', file: PLAN, find: 'ifMatch.includes(live.rev)', replace: 'true' },
+  { promise: 'writes', name: 'a PATCH is not redone on the newer record', suite: 'space', file: PLAN, find: 'known[index]?.rev !== basedOn.rev', replace: 'known[index]?.rev === -1' },
   { promise: 'writes', name: 'memory alone refuses a write', suite: 'space', file: WRITER, find: 'if (pending.verify && planned.length === 0) pending.reject(error)', replace: 'if (pending.tries >= 0) pending.reject(error)' },
   { promise: 'writes', name: 'the quota is not looked at', suite: 'space', file: PLAN, find: '  assertQuota(head, next, rules.limits)\n', replace: '' },
   { promise: 'writes', name: 'the outcome is not kept under its Idempotency-Key', suite: 'records', file: PLAN, find: 'if (write.idempotency !== undefined) {', replace: 'if (write.idempotency === null) {' },
   // Never missing a change
-  { promise: 'changes', name: 'a change is not in the log', suite: 'space', file: PLAN, find: 'ops: write.changes.map(', replace: "ops: write.changes.filter(({ act }) => act === 'put').map(" },
+  { promise: 'changes', name: 'a change is not in the log', suite: 'space', file: PLAN, find: 'ops: results.map(', replace: 'ops: results.filter(({ row }) => row.deletedAt === undefined).map(' },
   { promise: 'changes', name: 'the log has holes', suite: 'space', file: PLAN, find: 'const n = head.n + 1', replace: 'const n = head.n + 2' },
   { promise: 'changes', name: 'a record does not carry the number of its change', suite: 'space', file: PLAN, find: 'rev: n, createdAt', replace: 'rev: n - 1, createdAt' },
   // Nothing silently changed

@@ -15,8 +15,8 @@ export default fp(async (app) => {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(['application/json', 'application/merge-patch+json'], { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) => {
     assertMediaType(request)
-    // Many clients name a type on a DELETE that has no body.
-    return request.method === 'DELETE' && body.length === 0 ? undefined : parseExactly(body)
+    // Many clients name a type also where there is no body to send.
+    return request.routeOptions.schema?.body === undefined && body.length === 0 ? undefined : parseExactly(body)
   })
 }, { name: 'body' })
 

@@ -9,6 +9,8 @@ const MAX_ACCEPTING_MS = 2000
 declare module 'fastify' {
   interface FastifyInstance {
     readonly draining: boolean
+    /** Comes when the hub begins to end: who waits for changes is answered then. */
+    readonly closing: AbortSignal
     /**
      * Ends the hub without cutting anyone off: /ready answers 503 and every answer closes its connection for the grace
      * time, so that a load balancer and keep-alive clients go elsewhere; then the port closes and what is in flight finishes.
@@ -22,6 +24,9 @@ export default fp(async (app) => {
   let portCloses: Promise<void> | undefined
   let open = 0
   let answered = () => {}
+  const closing = new AbortController()
+  app.decorate('closing', closing.signal)
+  app.addHook('preClose', async () => { closing.abort() })
   app.decorate('draining', { getter: () => draining })
   app.addHook('onRequest', (_request, reply, done) => {
     open++
@@ -32,6 +37,7 @@ export default fp(async (app) => {
   app.addHook('onSend', async (_request, reply) => { if (draining) reply.header('connection', 'close') })
   app.decorate('drain', async (graceSeconds: number) => {
     draining = true
+    closing.abort()
     await pause(graceSeconds * 1000)
     // Connections that wait in the kernel when a port closes are reset. New requests are held back until it has closed:
     // clients that wait for an answer open no connection, so under any load there comes a moment without new ones.

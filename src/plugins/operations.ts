@@ -1,12 +1,21 @@
+import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { Problem } from '../errors.ts'
 import type { Operations } from '../operations/index.ts'
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** For what goes on after the first answer. @throws Problem TENANT_SUSPENDED */
+    assertActive (): Promise<void>
+  }
+}
+
 /** Refuses suspended tenants, and records what the store denied. */
 export default fp<{ operations: Operations }>(async (app, { operations }) => {
-  app.addHook('preHandler', async ({ scope }) => {
-    if (scope !== null && await operations.statusOf(scope.tenantId) === 'suspended') throw new Problem('TENANT_SUSPENDED', 'This tenant is suspended; its data is kept. Ask whoever runs this hub.')
+  app.decorateRequest('assertActive', async function (this: FastifyRequest) {
+    if (this.scope !== null && await operations.statusOf(this.scope.tenantId) === 'suspended') throw new Problem('TENANT_SUSPENDED', 'This tenant is suspended; its data is kept. Ask whoever runs this hub.')
   })
+  app.addHook('preHandler', (request) => request.assertActive())
 
   // Before the answer goes out, so that neither a crash nor Lambda's freeze loses the record.
   app.addHook('onSend', async ({ deniedByStore, scope, id, method, routeOptions, log }) => {

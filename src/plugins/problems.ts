@@ -24,18 +24,25 @@ export default fp(async (app) => {
   })
 }, { name: 'problems' })
 
-/** Sends a problem. What is ours to mend (a 5xx but a full space, a denial by the store) is logged with its cause. */
+/** Sends a problem. */
 export function send (request: FastifyRequest, reply: FastifyReply, problem: Problem, cause: unknown = problem): FastifyReply {
-  const { errorType, status, title, extras: { retryAfter, headers, ...extras } } = problem
+  const { status, extras: { retryAfter, headers } } = problem
+  const body = tell(request, problem, cause)
+  reply.headers(commonHeaders(request.id))
+  if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
+  for (const [name, value] of Object.entries(headers ?? {})) reply.header(name, value)
+  return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send(body)
+}
+
+/** The body of a problem. What is ours to mend (a 5xx but a full space, a denial by the store) is logged with its cause. */
+export function tell (request: FastifyRequest, problem: Problem, cause: unknown = problem): object {
+  const { errorType, status, title, extras: { retryAfter: _, headers: __, ...extras } } = problem
   if (status >= 500 && status !== 507) request.log.error({ errorType, failure: describe(cause) }, problem.message)
   else if (storeFailure(cause) === DENIED) {
     request.deniedByStore = true
     request.log.error({ errorType, failure: describe(cause) }, 'the store denied what the hub allowed')
   }
-  reply.headers(commonHeaders(request.id))
-  if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
-  for (const [name, value] of Object.entries(headers ?? {})) reply.header(name, value)
-  return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send({
+  return {
     type: `urn:sync-hub:problem:${errorType.toLowerCase().replaceAll('_', '-')}`,
     title,
     status,
@@ -43,7 +50,7 @@ export function send (request: FastifyRequest, reply: FastifyReply, problem: Pro
     instance: request.id,
     errorType,
     ...status < 500 || status === 507 ? extras : {}
-  })
+  }
 }
 
 /** Whatever was thrown, as a problem: ours as it is, Fastify's and the store's by their codes, all else a 500. */
@@ -67,10 +74,10 @@ function tooLarge (request: FastifyRequest | undefined): Problem {
 
 function invalid (validation: FastifySchemaValidationError[], context: string): Problem {
   const errors = validation.map((fault): Fault => {
-    const { additionalProperty, missingProperty, limit } = fault.params
-    const property = [additionalProperty, missingProperty].find((name) => typeof name === 'string')
+    const { additionalProperty, missingProperty, tag, limit } = fault.params
+    const property = [additionalProperty, missingProperty, tag].find((name) => typeof name === 'string')
     const path = `${fault.instancePath}${property === undefined ? '' : `/${property.replaceAll('~', '~0').replaceAll('/', '~1')}`}`
-    const detail = additionalProperty !== undefined ? 'is not known here' : missingProperty !== undefined ? 'is missing' : fault.message ?? 'is not valid'
+    const detail = additionalProperty !== undefined ? 'is not known here' : missingProperty !== undefined ? 'is missing' : tag !== undefined ? 'is missing, or not one that is taken here' : fault.message ?? 'is not valid'
     return { pointer: context === 'body' ? path : `${context}${path}`, detail: typeof limit === 'number' && !detail.includes(`${limit}`) ? `${detail} (limit ${limit})` : detail }
   })
   const [first] = errors

@@ -11,7 +11,9 @@ export const ProblemBody = Type.Object({
   errors: Type.Optional(Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }))),
   limit: Type.Optional(Type.Object({ name: Type.String(), value: Type.Number(), sent: Type.Optional(Type.Number()) }, { description: 'The limit that was hit, as in /v1/limits' })),
   current: Type.Optional(Type.Unknown({ description: 'With 412: the record as it is now' })),
-  deleted: Type.Optional(Type.Boolean({ description: 'With 412: the record was deleted' }))
+  deleted: Type.Optional(Type.Boolean({ description: 'With 412: the record was deleted' })),
+  results: Type.Optional(Type.Array(Type.Unknown(), { description: 'What stands in the way of each change of a push: 412 with current or deleted; 424 for those that have no part in it' })),
+  snapshot: Type.Optional(Type.String({ description: 'With CURSOR_EXPIRED: where a snapshot begins' }))
 })
 
 export const problems = {

@@ -6,7 +6,7 @@ import type { Context } from './context.ts'
 import { once } from './idempotency.ts'
 import { mergePatch } from './merge-patch.ts'
 import { list, type ListQuery, type Page } from './listing.ts'
-import { knownOf, PreconditionFailed, Superseded, type Change, type Outcome, type Precondition, type Row } from './space/change.ts'
+import { knownOf, PreconditionFailed, removal, Superseded, type Change, type Outcome, type Precondition, type Row } from './space/change.ts'
 import { readRow } from './space/rows.ts'
 
 /** A PATCH or DELETE is redone on the newer record this many times: of so many at once on one record, the last waits for all. */
@@ -36,6 +36,8 @@ export interface Collection<R extends TObject, I extends TObject> {
   patch (id: string, patch: object, precondition?: Precondition): Promise<Saved<Static<R>>>
   /** Turns the record into a tombstone. @throws as put, and NOT_FOUND */
   remove (id: string, precondition?: Precondition): Promise<void>
+  /** The change that a PUT makes, to be written with others. @throws Problem where the input can't be kept */
+  change (id: string, input: Static<I>, precondition?: Precondition): Change
 }
 
 /** Everything that can be done with any registered kind of record, in the space of `context`. */
@@ -45,28 +47,21 @@ export function collection<R extends TObject, I extends TObject, E extends AnyEn
   const read = (id: string) => readRow(store, plain, space, id)
   const present = (row: Row) => plain.present(row) as Static<R>
 
-  async function commit (change: Omit<Change, 'definition'>): Promise<Outcome> {
+  async function commit (change: Change): Promise<Outcome> {
     try {
-      return await context.writer.commit({ store, space, sessionId: context.sessionId, idempotency: context.idempotency, changes: [{ definition: plain, ...change }] })
+      return await context.writer.commit({ store, space, sessionId: context.sessionId, idempotency: context.idempotency, changes: [change] })
     } catch (error) {
-      throw error instanceof PreconditionFailed ? await preconditionFailed(change.id) : error
+      throw error instanceof PreconditionFailed ? preconditionFailed(plain, await read(change.id)) : error
     }
   }
 
-  async function preconditionFailed (id: string): Promise<Problem> {
-    const row = await read(id)
-    const extras = row === undefined ? {} : row.deletedAt === undefined ? { current: present(row) } : { deleted: true }
-    const detail = row === undefined ? 'There is no such record.' : row.deletedAt === undefined ? `The record is at revision ${row.rev}; "current" holds it.` : 'The record was deleted.'
-    return new Problem('PRECONDITION_FAILED', detail, extras)
-  }
-
   /** Redoes what was made from a read, on the newer record, until it fits. */
-  async function edit (id: string, precondition: Precondition | undefined, make: (row: Row) => Pick<Change, 'act' | 'content'>): Promise<Outcome> {
+  async function edit (id: string, precondition: Precondition | undefined, make: (row: Row) => Change): Promise<Outcome> {
     for (let redo = 0; redo < MAX_REDO; redo++) {
       const row = await read(id)
-      if (row === undefined || row.deletedAt !== undefined) throw precondition?.ifMatch === undefined ? notFound(definition.resource) : await preconditionFailed(id)
+      if (row === undefined || row.deletedAt !== undefined) throw precondition?.ifMatch === undefined ? notFound(definition.resource) : preconditionFailed(plain, row)
       try {
-        return await commit({ id, ...make(row), basedOn: knownOf(plain, row), ...precondition && { precondition } })
+        return await commit({ ...make(row), basedOn: knownOf(plain, row) })
       } catch (error) {
         if (!(error instanceof Superseded)) throw error
       }
@@ -74,9 +69,9 @@ export function collection<R extends TObject, I extends TObject, E extends AnyEn
     throw new Problem('CONTENTION', 'The record changed at every try; nothing was written.', { retryAfter: 1 })
   }
 
-  function contentOf (id: string, input: Static<I>): Record<string, unknown> {
+  function change (id: string, input: Static<I>, precondition?: Precondition): Change {
     rules.check(input)
-    return { ...definition.store(input), ...rules.derive?.(id, input) }
+    return { definition: plain, id, act: 'put', content: { ...definition.store(input), ...rules.derive?.(id, input) }, ...precondition && { precondition } }
   }
 
   function saved ({ results: [result] }: Outcome): Saved<Static<R>> {
@@ -91,21 +86,28 @@ export function collection<R extends TObject, I extends TObject, E extends AnyEn
     },
     list: (query) => list(context, plain, query as ListQuery<unknown>) as Promise<Page<Static<R>>>,
     async add (input) {
-      const id = randomUUID()
-      const content = contentOf(id, input)
-      return saved(await once(context, () => commit({ id, act: 'put', content, precondition: { ifNoneMatch: true } })))
+      const added = change(randomUUID(), input, { ifNoneMatch: true })
+      return saved(await once(context, () => commit(added)))
     },
     async put (id, input, precondition) {
-      const content = contentOf(id, input)
-      return saved(await once(context, () => commit({ id, act: 'put', content, ...precondition && { precondition } })))
+      const replaced = change(id, input, precondition)
+      return saved(await once(context, () => commit(replaced)))
     },
     async patch (id, patch, precondition) {
-      return saved(await once(context, () => edit(id, precondition, (row) => ({ act: 'put', content: contentOf(id, mergePatch(inputOf(definition, present(row)), patch) as Static<I>) }))))
+      return saved(await once(context, () => edit(id, precondition, (row) => change(id, mergePatch(inputOf(definition, present(row)), patch) as Static<I>, precondition))))
     },
     async remove (id, precondition) {
-      await once(context, () => edit(id, precondition, ({ tenantId, spaceKind, spaceId, id: _, rev, createdAt, updatedAt, deletedAt, purgeAt, ...content }) => ({ act: 'delete', content })))
-    }
+      await once(context, () => edit(id, precondition, (row) => removal(plain, row, precondition)))
+    },
+    change
   }
+}
+
+/** 412 with what stands there: a client merges with it, and is told apart what was deleted and what never was. */
+export function preconditionFailed (definition: Definition, row: Row | undefined): Problem {
+  if (row === undefined) return new Problem('PRECONDITION_FAILED', 'There is no such record.')
+  if (row.deletedAt !== undefined) return new Problem('PRECONDITION_FAILED', 'The record was deleted.', { deleted: true })
+  return new Problem('PRECONDITION_FAILED', `The record is at revision ${row.rev}; "current" holds it.`, { current: definition.present(row) })
 }
 
 /** What of a record a client may send: the PUT body that would make it. */

@@ -3,12 +3,14 @@ import type { Config } from '../config.ts'
 import type { Store } from '../store/store.ts'
 import type { Sealer } from './cursor.ts'
 import type { Writer } from './space/writer.ts'
+import type { Waiters } from './sync/waiters.ts'
 
 /** What every service of the process shares. Holds no tenant's data but the writer's memory, which is keyed by space. */
 export interface Shared {
-  readonly config: Pick<Config, 'limits' | 'secret'>
+  readonly config: Pick<Config, 'limits' | 'secret' | 'retentionDays'>
   readonly writer: Writer
   readonly sealer: Sealer
+  readonly waiters: Waiters
   readonly now: () => number
   /** Idempotency keys whose first request is still running in this process. */
   readonly running: Set<string>

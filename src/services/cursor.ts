@@ -1,9 +1,11 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { Problem } from '../errors.ts'
 
 /**
  * Cursors: opaque, authenticated, and bound to what they were made for. They are encrypted and not only signed, because
- * a position in a public list names the tenant and the user whose row comes next (AES-256-GCM, NIST SP 800-38D).
+ * a position in a public list names the tenant and the user whose row comes next (AES-256-GCM, NIST SP 800-38D). They
+ * are deflated first: one that stands in a hundred groups has to fit a URL.
  */
 export interface Sealer {
   /** @param binding tenant, user and list, as one string. @param position any JSON */
@@ -23,7 +25,7 @@ export function createSealer (secret: string): Sealer {
     seal (binding, position) {
       const nonce = randomBytes(NONCE)
       const cipher = createCipheriv('aes-256-gcm', keyOf(binding), nonce)
-      return Buffer.concat([nonce, cipher.update(JSON.stringify(position)), cipher.final(), cipher.getAuthTag()]).toString('base64url')
+      return Buffer.concat([nonce, cipher.update(deflateRawSync(JSON.stringify(position))), cipher.final(), cipher.getAuthTag()]).toString('base64url')
     },
     open (binding, text) {
       try {
@@ -31,7 +33,8 @@ export function createSealer (secret: string): Sealer {
         if (bytes.toString('base64url') !== text) throw new Error('not the canonical spelling')
         const decipher = createDecipheriv('aes-256-gcm', keyOf(binding), bytes.subarray(0, NONCE), { authTagLength: TAG })
         decipher.setAuthTag(bytes.subarray(-TAG))
-        return JSON.parse(Buffer.concat([decipher.update(bytes.subarray(NONCE, -TAG)), decipher.final()]).toString()) as unknown
+        // Only what was sealed here is inflated.
+        return JSON.parse(inflateRawSync(Buffer.concat([decipher.update(bytes.subarray(NONCE, -TAG)), decipher.final()])).toString()) as unknown
       } catch {
         throw new Problem('INVALID_CURSOR', 'Start again without a cursor, and pass cursors on unchanged, to the list and with the filters they came from.', { errors: [{ pointer: 'cursor', detail: 'not a cursor of this list' }] })
       }

@@ -2,7 +2,10 @@ import { spaceKey } from '../../entities/fields.ts'
 import type { Scope, Store } from '../store/store.ts'
 import { bookmarks } from './bookmarks.ts'
 import type { Context, Shared } from './context.ts'
+import { memberships } from './memberships.ts'
 import { settings } from './settings.ts'
+import { sync } from './sync/index.ts'
+import { trash } from './trash.ts'
 import { readHead } from './space/rows.ts'
 
 /**
@@ -15,6 +18,9 @@ export function createServices (shared: Shared, scope: Scope, store: Store, idem
   return {
     bookmarks: bookmarks(context),
     settings: settings(context),
+    memberships: memberships(context),
+    sync: sync(context),
+    trash: trash(context),
     /** What the space holds: from HEAD, 1 RCU. */
     async usage (): Promise<{ records: number, bytes: number }> {
       const head = await readHead(store, space)

@@ -34,6 +34,19 @@ interface Conversions {
   byAccessPattern: Record<'byId' | 'byTime', { fromComposite: { toCursor (facets: object): string }, fromKeys: { toComposite (keys: object): { id: string } } }>
 }
 
+/** Records of one kind in a space in the order of their ids, from the one after `id`. Tombstones are left out and counted: `looked` at most `limit`. */
+export async function recordsAfter ({ store, space }: Pick<Context, 'store' | 'space'>, definition: Definition, id: string | undefined, limit: number): Promise<{ rows: Row[], last: string | undefined }> {
+  const { byAccessPattern } = createConversions(definition.entity) as unknown as Conversions
+  const query = (definition.entity as unknown as Listable).query.byId(space)
+  let page: { data: unknown[], cursor: string | null } = { data: [], cursor: id === undefined ? null : byAccessPattern.byId.fromComposite.toCursor({ ...space, id }) }
+  // A page without rows that is not the last would look like the last.
+  do page = await query.go({ ...store, consistent: true, pages: 1, limit, cursor: page.cursor })
+  while (page.data.length === 0 && page.cursor !== null)
+  const { cursor } = page
+  const rows = (page.data as Row[]).map((row) => own(space, row))
+  return { rows: rows.filter(({ deletedAt }) => deletedAt === undefined), last: cursor === null ? undefined : rows.at(-1)?.id }
+}
+
 /**
  * One page of the records of one kind in a space. One Query in one partition, and a batch read more for `newestFirst`.
  * @throws Problem INVALID_CURSOR

@@ -3,6 +3,7 @@ import type { Test } from 'tap'
 import type { Config } from '../../src/config.ts'
 import { openClient } from '../../src/store/client.ts'
 import type { Store } from '../../src/store/store.ts'
+import type { Overrides } from '../../src/app.ts'
 import { pastTheHub, startHub, testConfig, type Hub } from './hub.ts'
 
 /** One round trip to the store, with what it consumed: read or write units, of the table and of its indexes. */
@@ -51,9 +52,9 @@ export function traceClient (config: Config): TracedClient {
 }
 
 /** A hub on a table of its own whose calls are counted and can be made to fail, and that table past the hub. */
-export async function startTracedHub (t: Test, changes: Partial<Config> = {}): Promise<{ hub: Hub, traced: TracedClient, store: Store }> {
+export async function startTracedHub (t: Test, changes: Partial<Config> = {}, overrides: Overrides = {}): Promise<{ hub: Hub, traced: TracedClient, store: Store }> {
   const config = await testConfig(changes)
   const traced = traceClient(config)
-  const hub = await startHub(t, config, { open: traced.open })
+  const hub = await startHub(t, config, { open: traced.open, ...overrides })
   return { hub, traced, store: { client: traced.client, table: config.table } }
 }

@@ -25,6 +25,10 @@ export interface Spec {
   readonly list?: readonly string[]
   /** A body that it takes. */
   readonly body?: object
+  /** What its path has for `:type`. */
+  readonly type?: string
+  /** False where no name of a target makes a request of it succeed. */
+  readonly replay?: false
   /** Answers without a token: `shared` where what it shows is by intent someone's, `same` where it is nobody's. */
   readonly open?: 'same' | 'shared'
 }
@@ -64,7 +68,14 @@ const PLACES: Readonly<Record<string, Place>> = {
     const folder = name.includes('bookmarks') ? ids.bookmark!.map((folderId) => ({ payload: { ...spec.body, folderId } })) : []
     // In a PATCH as a list: an object would be merged with the one before it.
     const nested = 'value' in spec.body ? named({ tenant, user, publicId }).map((value, index) => ({ ...method === 'PUT' && { url: at(`${own}-${index}`) }, payload: { value: method === 'PATCH' ? [value] : value, isPublic: true } })) : []
-    return [...alien, ...hidden, ...folder, ...nested, { payload: [spec.body, { tenantId: tenant }] }, { payload: { ...spec.body, tags: [{ tenantId: tenant, id: own }] } }]
+    const push = (change: object) => ({ payload: { ...spec.body, changes: [change] } })
+    const pushed = !('changes' in spec.body)
+      ? []
+      : [
+          ...[...Object.entries(fields), ['space', `group:${tenant}`], ['space', `group:${user}`]].map(([field, value]) => push({ ...(spec.body as { changes: object[] }).changes[0], [String(field)]: value })),
+          ...ids.bookmark!.slice(1).map((id) => push({ type: 'bookmark', id, act: 'put', record: { url: 'https://attacker.example/', title: own } }))
+        ]
+    return [...alien, ...hidden, ...pushed, ...folder, ...nested, { payload: [spec.body, { tenantId: tenant }] }, { payload: { ...spec.body, tags: [{ tenantId: tenant, id: own }] } }]
   },
   header ({ method, spec, at }, { tenant, user, ids, key, publicId, rev }) {
     const claims = unsigned(tenant, user)
@@ -113,7 +124,8 @@ const unsigned = (tenant: string, user: string) => `${encode({ alg: 'none', typ:
 
 /** Everything there is to try on a route with the names of a target. */
 export function shotsAt (name: string, spec: Spec, of: Target): Shot[] {
-  const [method, pattern] = name.split(' ') as [string, string]
+  const [method, path] = name.split(' ') as [string, string]
+  const pattern = path.replace(':type', spec.type ?? '')
   const at = (id: string) => pattern.replace(/:\w+|\*$/, () => id)
   return Object.entries(PLACES).flatMap(([place, shots]) => shots({ name, method, spec, at }, of).map((shot): Shot => ({ place, method, url: at(pattern.includes(':publicId') ? of.publicId : of.own), ...spec.body !== undefined && { payload: spec.body }, ...shot })))
 }

@@ -13,7 +13,7 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     /** Who the verified token is about; null on public routes. */
-    identity: { readonly issuer: TrustedIssuer, readonly userId: string, readonly claims: Claims } | null
+    identity: { readonly issuer: TrustedIssuer, readonly userId: string, readonly claims: Claims, /** Milliseconds. */ readonly expiresAt: number } | null
   }
   interface FastifyInstance {
     /** True when the keys of every trusted issuer are at hand. */
@@ -48,6 +48,6 @@ export default fp<{ issuers: readonly TrustedIssuer[] }>(async (app, { issuers }
     })
     assertOneReading(bearerToken(request.raw))
     const issuer = registry.get(claims.iss as string)!
-    request.identity = Object.freeze({ issuer, userId: assertClaims(claims, issuer), claims })
+    request.identity = Object.freeze({ issuer, userId: assertClaims(claims, issuer), claims, expiresAt: claims.exp as number * 1000 })
   })
 }, { name: 'auth', dependencies: ['problems'] })

@@ -23,6 +23,8 @@ export interface Change {
   readonly content: Readonly<Record<string, unknown>>
   /** The state that `content` was made from and holds only for (PATCH, DELETE). */
   readonly basedOn?: Known
+  /** Where it is not the time of this write: what is restored is as old as it was. */
+  readonly createdAt?: string
   readonly precondition?: Precondition
 }
 
@@ -41,15 +43,30 @@ export interface Write {
   readonly changes: readonly Change[]
   readonly sessionId: string | undefined
   readonly idempotency?: { readonly key: string, readonly requestHash: string } | undefined
+  /** Refuse it where it would delete most of a space. */
+  readonly guarded?: boolean
+  /** The part of a staged batch that it is. */
+  readonly batch?: { readonly id: string, readonly part: number, readonly parts: number }
+  /** Under the Idempotency-Key keep no contents: those of a whole push may not fit one row. */
+  readonly brief?: boolean
 }
+
+/** What a transaction of the store holds beside HEAD and the log entry; the outcome under an Idempotency-Key is one more. */
+export const MAX_CHANGES = 98
+
+/** A space with more records than this is not halved by one write that does not say that it means to. */
+export const GUARDED_RECORDS = 50
 
 /** What a committed write did. It survives JSON, because an idempotency row keeps it. */
 export interface Outcome {
   /** The number of the change-set. */
   readonly n: number
   readonly at: string
-  readonly results: readonly { readonly row: Row, readonly created: boolean }[]
+  readonly results: readonly Result[]
 }
+
+/** What became of one change. After a replay of a `brief` write the row has id, rev and deletedAt alone. */
+export interface Result { readonly resource: string, readonly row: Row, readonly created: boolean }
 
 /** The state of a space, as HEAD has it. */
 export interface SpaceHead {
@@ -59,11 +76,22 @@ export interface SpaceHead {
   readonly floor: number
   readonly bytes: number
   readonly count: number
+  readonly lock?: Lock | undefined
 }
 
-/** The precondition does not hold; the caller adds the current record and answers 412. */
+/** Whose commit of a staged batch has the space, and how far it is. */
+export interface Lock { readonly batch: string, readonly owner: string, readonly part: number, readonly beat: number }
+
+/** A precondition does not hold; the caller adds the current record and answers 412. */
 export class PreconditionFailed extends Error {
   override readonly name = 'PreconditionFailed'
+  /** Those of the changes whose precondition it was. */
+  readonly failed: readonly Change[]
+
+  constructor (failed: readonly Change[]) {
+    super()
+    this.failed = failed
+  }
 }
 
 /** The record moved on between the read that the content was made from and the write: read again and redo. */
@@ -79,4 +107,14 @@ export function bytesOf (definition: Definition, row: Row): number {
 /** What the write path remembers of a row. */
 export function knownOf (definition: Definition, row: Row): Known {
   return { rev: row.rev, createdAt: row.createdAt, deleted: row.deletedAt !== undefined, bytes: bytesOf(definition, row) }
+}
+
+/** The change that turns a record into a tombstone, which keeps what was there. */
+export function removal (definition: Definition, row: Row, precondition?: Precondition): Change {
+  return { definition, id: row.id, act: 'delete', content: contentOf(row), ...precondition && { precondition } }
+}
+
+/** What of a row the hub does not set by itself. */
+export function contentOf ({ tenantId, spaceKind, spaceId, id, rev, createdAt, updatedAt, deletedAt, purgeAt, ...content }: Row): Record<string, unknown> {
+  return content
 }

@@ -1,13 +1,14 @@
+import type { SpaceKey } from '../../../entities/fields.ts'
 import type { Limits } from '../../config.ts'
 import { Problem } from '../../errors.ts'
-import { bytesOf, PreconditionFailed, Superseded, type Change, type Known, type Outcome, type Row, type SpaceHead, type Write } from './change.ts'
+import { bytesOf, GUARDED_RECORDS, PreconditionFailed, Superseded, type Change, type Known, type Outcome, type Precondition, type Result, type Row, type SpaceHead, type Write } from './change.ts'
 import { putDirectory, putHead, putIdempotency, putLog, putRow } from './rows.ts'
 
 /** Kept this long, from the moment of the effect. */
 const IDEMPOTENCY_SECONDS = 24 * 3600
 const DAY_SECONDS = 24 * 3600
 
-export interface Rules { readonly limits: Pick<Limits, 'spaceRecords' | 'spaceBytes'>, readonly retentionDays: number }
+export interface Rules { readonly limits: Pick<Limits, 'spaceRecords' | 'spaceBytes'>, readonly retentionDays: number, readonly commitLeaseSeconds: number }
 
 /** What one write becomes at one place in the log. */
 export interface Planned { readonly head: SpaceHead, readonly puts: object[], readonly outcome: Outcome }
@@ -27,46 +28,60 @@ export function plan (write: Write, head: SpaceHead, known: readonly (Known | un
   // Never earlier than the change before it: clocks of several processes disagree, the log's order does not.
   const at = new Date(Math.max(now, Date.parse(head.at))).toISOString()
   const expiresAt = Math.floor(Date.parse(at) / 1000) + rules.retentionDays * DAY_SECONDS
-  const next = { ...head, n, at }
-  const results = write.changes.map((change, index) => {
+  const next = { ...head, n, at, lock: undefined }
+  checkAll(write, known, head)
+  const results = write.changes.map((change, index): Result => {
     const before = known[index]
-    check(change, before)
     const row = stamp(write, change, before, n, at, expiresAt)
     next.bytes += bytesOf(change.definition, row) - (before?.bytes ?? 0)
     next.count += (change.act === 'put' ? 1 : 0) - (isLive(before) ? 1 : 0)
-    return { row, created: change.act === 'put' && !isLive(before) }
+    return { resource: change.definition.resource, row, created: change.act === 'put' && !isLive(before) }
   })
   assertQuota(head, next, rules.limits)
   const outcome: Outcome = { n, at, results }
   const puts = [
-    putLog(write.space, { n, at, sessionId: write.sessionId, expiresAt, ops: write.changes.map(({ definition, id, act }) => ({ type: definition.resource, id, act })) }),
+    putLog(write.space, { n, at, sessionId: write.sessionId, batch: write.batch, expiresAt, ops: results.map(({ resource, row: { id, deletedAt }, created }) => ({ type: resource, id, act: created ? 'create' : deletedAt === undefined ? 'put' : 'delete' })) }),
     ...results.map(({ row }, index) => putRow(write.changes[index]!.definition.entity, row, known[index]?.rev))
   ]
   if (write.idempotency !== undefined) {
-    puts.push(putIdempotency(write.space, { ...write.idempotency, outcome: JSON.stringify(outcome), expiresAt: Math.floor(now / 1000) + IDEMPOTENCY_SECONDS }, now))
+    puts.push(putIdempotency(write.space, { ...write.idempotency, outcome: JSON.stringify(write.brief === true ? brief(outcome) : outcome), expiresAt: Math.floor(now / 1000) + IDEMPOTENCY_SECONDS }, now))
   }
   return { head: next, puts, outcome }
 }
 
 /** The puts that open a transaction: HEAD to its last state, and the directory row where the space is new. */
-export function opening (write: Write, before: SpaceHead | undefined, after: SpaceHead): object[] {
-  const head = putHead(write.space, before, after)
-  return before === undefined ? [head, putDirectory(write.space, after.at)] : [head]
+export function opening (space: SpaceKey, before: SpaceHead | undefined, after: SpaceHead): object[] {
+  const head = putHead(space, before, after)
+  return before === undefined ? [head, putDirectory(space, after.at)] : [head]
 }
 
 const isLive = (known: Known | undefined): known is Known => known !== undefined && !known.deleted
 
-function check ({ precondition, basedOn }: Change, before: Known | undefined): void {
-  const live = isLive(before) ? before : undefined
-  if (precondition?.ifNoneMatch === true && live !== undefined) throw new PreconditionFailed()
-  const { ifMatch } = precondition ?? {}
-  if (ifMatch !== undefined && (live === undefined || (ifMatch !== '*' && !ifMatch.includes(live.rev)))) throw new PreconditionFailed()
-  if (basedOn !== undefined && live?.rev !== basedOn.rev) throw new Superseded()
+function checkAll ({ changes, guarded = false }: Write, known: readonly (Known | undefined)[], { count }: SpaceHead): void {
+  const failed = changes.filter(({ precondition }, index) => !holds(precondition, known[index]))
+  if (failed.length > 0) throw new PreconditionFailed(failed)
+  if (changes.some(({ basedOn }, index) => basedOn !== undefined && known[index]?.rev !== basedOn.rev)) throw new Superseded()
+  const deleted = changes.filter(({ act }, index) => act === 'delete' && isLive(known[index])).length
+  if (guarded && count > GUARDED_RECORDS && deleted * 2 > count) {
+    throw new Problem('CONFIRMATION_REQUIRED', `This would delete ${deleted} of the ${count} records of the space. If it is meant, send it again with "confirm": true.`, { limit: { name: 'unconfirmedDeletes', value: Math.floor(count / 2), sent: deleted } })
+  }
 }
 
-function stamp (write: Write, { id, act, content }: Change, before: Known | undefined, n: number, at: string, expiresAt: number): Row {
-  const row: Row = { ...write.space, id, ...content, rev: n, createdAt: isLive(before) ? before.createdAt : at, updatedAt: at }
-  return act === 'put' ? row : { ...row, deletedAt: at, purgeAt: expiresAt }
+function holds ({ ifMatch, ifNoneMatch }: Precondition = {}, before: Known | undefined): boolean {
+  const live = isLive(before) ? before : undefined
+  if (ifNoneMatch === true && live !== undefined) return false
+  return ifMatch === undefined || (live !== undefined && (ifMatch === '*' || ifMatch.includes(live.rev)))
+}
+
+/** What is enough to answer a push again. */
+function brief ({ results, ...outcome }: Outcome): object {
+  return { ...outcome, results: results.map(({ row: { id, rev, deletedAt }, ...result }) => ({ ...result, row: { id, rev, deletedAt } })) }
+}
+
+function stamp (write: Write, { id, act, content, createdAt }: Change, before: Known | undefined, n: number, at: string, expiresAt: number): Row {
+  const row: Row = { ...write.space, id, ...content, rev: n, createdAt: createdAt ?? (isLive(before) ? before.createdAt : at), updatedAt: at }
+  // A tombstone outlives its log entry: who still reads the entry must find what became of the record.
+  return act === 'put' ? row : { ...row, deletedAt: at, purgeAt: expiresAt + DAY_SECONDS }
 }
 
 function assertQuota (before: SpaceHead, after: SpaceHead, { spaceRecords, spaceBytes }: Rules['limits']): void {

@@ -1,17 +1,36 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import type { EntityItem } from 'electrodb'
 import type { AnyEntity, Definition } from '../../../entities/definition.ts'
 import type { SpaceKey } from '../../../entities/fields.ts'
-import { DirectoryEntry, Head, IdempotencyRow, LogEntry } from '../../../entities/space.ts'
+import { registry, type Resource } from '../../../entities/index.ts'
+import { Batch, BatchPart, DirectoryEntry, Head, IdempotencyRow, LogEntry, type LogOp } from '../../../entities/space.ts'
 import { Problem } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
 import type { Outcome, Row, SpaceHead } from './change.ts'
 
+export type Entry = EntityItem<typeof LogEntry>
+export type BatchRow = EntityItem<typeof Batch>
+/** A batch without the space that it is staged in. */
+export type BatchFields = Omit<BatchRow, keyof SpaceKey>
+
 /** Strong reads of a space's rows, and the puts that a transaction is made of. The only place that knows both entities and store. */
 
-/** HEAD of a space, or undefined where nothing was ever written. 1 RCU. */
-export async function readHead (store: Store, space: SpaceKey): Promise<SpaceHead | undefined> {
-  const { data } = await Head.get(space).go({ ...store, consistent: true })
+/** HEAD of a space, or undefined where nothing was ever written. 1 RCU, or half of one for a glance that may be out of date. */
+export async function readHead (store: Store, space: SpaceKey, consistent = true): Promise<SpaceHead | undefined> {
+  const { data } = await Head.get(space).go({ ...store, consistent })
   return data ?? undefined
+}
+
+/** Change-sets from number `from` to `to`, in order and as far as one page of the store goes (1 MB). About 1 RCU for each 20 lone edits. */
+export async function readLog (store: Store, space: SpaceKey, from: number, to: number, limit: number): Promise<Entry[]> {
+  const { data } = await LogEntry.query.byNumber(space).between({ n: from }, { n: to }).go({ ...store, consistent: true, pages: 1, limit })
+  return data
+}
+
+/** As readLog, the newest first. */
+export async function readLogBackwards (store: Store, space: SpaceKey, from: number, to: number, limit: number): Promise<Entry[]> {
+  const { data } = await LogEntry.query.byNumber(space).between({ n: from }, { n: to }).go({ ...store, consistent: true, pages: 1, limit, order: 'desc' })
+  return data
 }
 
 /** One record or its tombstone. 1 RCU per 4 KB. */
@@ -51,6 +70,23 @@ export async function readRows (store: Store, definition: Definition, space: Spa
   return rows
 }
 
+/** Records and tombstones of any kinds, each read once, by `nameOf`; what does not exist is left out. */
+export async function readNamed (store: Store, space: SpaceKey, names: readonly Name[]): Promise<Map<string, Row>> {
+  const types = [...new Set(names.map(({ type }) => type))]
+  const rows = await Promise.all(types.map(async (type) => {
+    const ids = new Set(names.filter((name) => name.type === type).map(({ id }) => id))
+    return (await readRows(store, definitionOf(type), space, [...ids])).map((row) => [nameOf({ type, id: row.id }), row] as const)
+  }))
+  return new Map(rows.flat())
+}
+
+/** The kind and id of a record: what names it within its space. */
+export interface Name { readonly type: string, readonly id: string }
+
+export const nameOf = ({ type, id }: Name) => `${type} ${id}`
+
+export const definitionOf = (type: string): Definition => registry[type as Resource]
+
 /** The outcome of an earlier request with this Idempotency-Key; undefined where there is none, or it has expired. 1 RCU. */
 export async function readIdempotency (store: Store, space: SpaceKey, key: string, now: number): Promise<{ requestHash: string, outcome: Outcome } | undefined> {
   const { data } = await IdempotencyRow.get({ ...space, key }).go({ ...store, consistent: true })
@@ -70,7 +106,7 @@ export function putDirectory (space: SpaceKey, createdAt: string): object {
 }
 
 /** The log entry of one change-set. */
-export function putLog (space: SpaceKey, entry: { n: number, at: string, sessionId: string | undefined, ops: { type: string, id: string, act: 'put' | 'delete' }[], expiresAt: number }): object {
+export function putLog (space: SpaceKey, entry: { n: number, at: string, sessionId: string | undefined, batch: Entry['batch'], ops: LogOp[], expiresAt: number }): object {
   return LogEntry.create({ ...space, ...entry }).params({ table: '-' })
 }
 
@@ -78,6 +114,30 @@ export function putLog (space: SpaceKey, entry: { n: number, at: string, session
 export function putRow (entity: AnyEntity, row: Row, knownRev: number | undefined): object {
   if (knownRev === undefined) return entity.create(row).params({ table: '-' })
   return entity.put(row).where(({ rev }, { eq }) => eq(rev, knownRev)).params({ table: '-' })
+}
+
+/** A batch from one state to the next; refused where its parts or its state are others by now. */
+export function putBatch (space: SpaceKey, before: BatchRow | undefined, after: BatchFields): object {
+  if (before === undefined) return Batch.create({ ...space, ...after }).params({ table: '-' })
+  return Batch.put({ ...space, ...after }).where(({ state, bytes }, { eq }) => `${eq(state, before.state)} AND ${eq(bytes, before.bytes)}`).params({ table: '-' })
+}
+
+/** Changes of a batch. */
+export function putBatchPart (space: SpaceKey, part: { id: string, part: number, changes: string, expiresAt: number }): object {
+  return BatchPart.create({ ...space, ...part }).params({ table: '-' })
+}
+
+/** A batch, also one that has ended; undefined where there is none. 1 RCU per 4 KB. */
+export async function readBatch (store: Store, space: SpaceKey, id: string): Promise<BatchRow | undefined> {
+  const { data } = await Batch.get({ ...space, id }).go({ ...store, consistent: true })
+  return data ?? undefined
+}
+
+/** The changes of one part. @throws Error where it is gone */
+export async function readBatchPart (store: Store, space: SpaceKey, id: string, part: number): Promise<string> {
+  const { data } = await BatchPart.get({ ...space, id, part }).go({ ...store, consistent: true })
+  if (data === null) throw new Error(`part ${part} of a batch is gone`)
+  return data.changes
 }
 
 /** The outcome under its Idempotency-Key; refused where an unexpired one exists. */

@@ -3,19 +3,22 @@ import { LRUCache } from 'lru-cache'
 import type { SpaceKey } from '../../../entities/fields.ts'
 import { Problem } from '../../errors.ts'
 import { transact, type Refusal } from '../../store/transact.ts'
-import { knownOf, type Change, type Known, type Outcome, type SpaceHead, type Write } from './change.ts'
+import { knownOf, type Outcome, type SpaceHead, type Write } from './change.ts'
+import { forget, learnHead, load, recordKey, remember, type Memory } from './memory.ts'
 import { emptyHead, opening, plan, type Planned, type Rules } from './plan.ts'
-import { parseHead, parseIdempotency, parseRow, readHead, readRows } from './rows.ts'
+import { parseIdempotency, parseRow, readHead } from './rows.ts'
+import { createStagedCommits, type StagedCommits } from './staged.ts'
 
-/** DynamoDB takes 100 actions and 4 MB a transaction; two actions open it, and a margin covers keys and encoding. */
-const MAX_ACTIONS = 98
+/** DynamoDB takes 100 actions and 4 MB a transaction; a margin covers keys and encoding. */
+const MAX_ACTIONS = 100
 const MAX_BYTES = 3_000_000
 const MAX_TRIES = 8
+const PATIENCE_MS = 10_000
+const HELD_PAUSE_MS = 50
 /** Writes of one space that may wait in a process; more are turned away at once. */
 const MAX_WAITING = 1000
-/** Spaces, and records of one space, that a process remembers. What it forgets costs a read, never correctness. */
+/** Spaces that a process remembers. What it forgets costs a read, never correctness. */
 const MAX_SPACES = 2000
-const MAX_KNOWN = 500
 
 interface Pending {
   readonly write: Write
@@ -26,14 +29,13 @@ interface Pending {
   readonly resolve: (outcome: Outcome) => void
   readonly reject: (reason: unknown) => void
   tries: number
+  /** Milliseconds that it goes on waiting for the commit of a staged batch. */
+  patience: number
   /** What was remembered did not allow this write: only a fresh read may refuse it. */
   verify: boolean
 }
 
-interface SpaceState {
-  /** 'unread' until HEAD was seen; undefined where the space does not exist. */
-  head: SpaceHead | undefined | 'unread'
-  readonly known: Map<string, Known | undefined>
+interface SpaceState extends Memory {
   queue: Pending[]
   draining: boolean
 }
@@ -45,6 +47,8 @@ export interface Writer {
    * @throws a failure of the store: it may have happened
    */
   commit (write: Write): Promise<Outcome>
+  /** Commits of more than one transaction. */
+  readonly staged: StagedCommits
 }
 
 /**
@@ -52,8 +56,10 @@ export interface Writer {
  * and the writes that wait ride the next one together, each as a change-set of its own. Between processes HEAD's
  * condition decides who was first. What is remembered of a space only spares reads: every transaction states what it
  * was built on, so a memory that is out of date makes it fail, and is then corrected from the refusal itself.
+ * @param committed is told of each space that moved on, and its new change number
  */
-export function createWriter (rules: Rules, now: () => number = Date.now): Writer {
+export function createWriter (rules: Rules, now: () => number = Date.now, committed: (space: SpaceKey, n: number) => void = () => {}): Writer {
+  const staged = createStagedCommits(rules, now, committed)
   const spaces = new LRUCache<string, SpaceState>({ max: MAX_SPACES })
 
   function stateOf ({ tenantId, spaceKind, spaceId }: SpaceKey): SpaceState {
@@ -80,6 +86,8 @@ export function createWriter (rules: Rules, now: () => number = Date.now): Write
 
   async function commitBatch (state: SpaceState, batch: Pending[]): Promise<void> {
     await load(state, batch)
+    if (await waitsForBatch(state, batch)) return
+    if (state.head === undefined && actionsOf(batch) + FOUNDING > MAX_ACTIONS) await found(state, batch[0]!.write, now())
     const before = state.head as SpaceHead | undefined
     let after = before ?? emptyHead(now())
     const planned: { pending: Pending, plan: Planned }[] = []
@@ -99,10 +107,11 @@ export function createWriter (rules: Rules, now: () => number = Date.now): Write
     state.queue.unshift(...again)
     if (planned.length === 0) return
     const first = planned[0]!.pending.write
-    const head = opening(first, before, after)
+    const head = opening(first.space, before, after)
     const refusals = await transact(first.store, [...head, ...planned.flatMap(({ plan }) => plan.puts)])
     if (refusals === undefined) {
       state.head = after
+      committed(first.space, after.n)
       for (const { pending, plan } of planned) {
         pending.write.changes.forEach((change, index) => remember(state, change, knownOf(change.definition, plan.outcome.results[index]!.row)))
         pending.resolve(plan.outcome)
@@ -122,7 +131,22 @@ export function createWriter (rules: Rules, now: () => number = Date.now): Write
     if (contended) await pause(Math.random() * Math.min(500, 5 * 2 ** Math.max(1, ...rest.map(({ pending }) => pending.tries))))
   }
 
+  /** Puts a batch of writes off while someone's staged batch has the space, and takes on a commit that stands still. */
+  async function waitsForBatch (state: SpaceState, batch: Pending[]): Promise<boolean> {
+    const { store, space } = batch[0]!.write
+    const lock = await staged.settle(store, space, state.head as SpaceHead | undefined)
+    if (lock === 'free') return false
+    if (lock === 'held') await pause(HELD_PAUSE_MS)
+    state.head = 'unread'
+    for (const pending of batch) pending.patience -= HELD_PAUSE_MS
+    const [patient, weary] = [batch.filter(({ patience }) => patience > 0), batch.filter(({ patience }) => patience <= 0)]
+    for (const { reject } of weary) reject(new Problem('CONTENTION', 'A large batch is being written to the space; nothing of this was.', { retryAfter: 5 }))
+    state.queue.unshift(...patient)
+    return true
+  }
+
   return {
+    staged,
     commit (write) {
       const { promise, resolve, reject } = withResolvers<Outcome>()
       const state = stateOf(write.space)
@@ -133,11 +157,22 @@ export function createWriter (rules: Rules, now: () => number = Date.now): Write
       const keys = [...write.changes.map(recordKey), ...write.idempotency === undefined ? [] : [`key ${write.idempotency.key}`]]
       // An outcome under its key holds the record once more, escaped.
       const size = JSON.stringify(write.changes.map(({ content }) => content)).length * (write.idempotency === undefined ? 3 : 6)
-      state.queue.push({ write, keys, size, resolve, reject, tries: 0, verify: false })
+      state.queue.push({ write, keys, size, resolve, reject, tries: 0, patience: PATIENCE_MS, verify: false })
       if (!state.draining) void drain(state)
       return promise
     }
   }
+}
+
+/** HEAD moves, and each write appends an entry and puts its rows. */
+const actionsOf = (batch: readonly Pending[]) => batch.reduce((sum, { keys }) => sum + keys.length + 1, 1)
+
+/** A new space needs a row in the directory as well; where a full push leaves no room for it, the space is made first. */
+const FOUNDING = 1
+async function found (state: SpaceState, { store, space }: Write, now: number): Promise<void> {
+  const empty = emptyHead(now)
+  const refusals = await transact(store, opening(space, undefined, empty))
+  state.head = refusals === undefined ? empty : await readHead(store, space)
 }
 
 /** Takes from the queue, in order, what fits one transaction and touches no record or key twice. */
@@ -145,12 +180,10 @@ function takeBatch (state: SpaceState): Pending[] {
   const batch: Pending[] = []
   const rest: Pending[] = []
   const touched = new Set<string>()
-  let actions = 0
   let bytes = 0
   for (const [index, pending] of state.queue.entries()) {
-    actions += pending.keys.length + 1
     bytes += pending.size
-    if (index > 0 && (actions > MAX_ACTIONS || bytes > MAX_BYTES)) {
+    if (index > 0 && (actionsOf([...batch, pending]) > MAX_ACTIONS || bytes > MAX_BYTES)) {
       rest.push(...state.queue.slice(index))
       break
     }
@@ -161,37 +194,6 @@ function takeBatch (state: SpaceState): Pending[] {
   }
   state.queue = rest
   return batch
-}
-
-/** Reads what the batch needs and is not remembered: HEAD and records, all at once. */
-async function load (state: SpaceState, batch: readonly Pending[]): Promise<void> {
-  const { store, space } = batch[0]!.write
-  const readsHead = state.head === 'unread' || batch.some(({ verify }) => verify)
-  const unknown = new Map<string, Change>()
-  for (const { write, verify } of batch) {
-    for (const change of write.changes) {
-      const key = recordKey(change)
-      // What the caller read serves unless the memory is newer, which then shows that it is out of date.
-      if (change.basedOn !== undefined && !verify && change.basedOn.rev >= (state.known.get(key)?.rev ?? 0)) state.known.set(key, change.basedOn)
-      else if (verify || (!state.known.has(key) && (readsHead || change.precondition?.ifMatch !== undefined))) unknown.set(key, change)
-      // Otherwise it is taken to be new, which is what a PUT of an unknown id mostly is; the transaction checks it.
-    }
-  }
-  const kinds = new Set([...unknown.values()].map(({ definition }) => definition))
-  await Promise.all([
-    readsHead && readHead(store, space).then((head) => { state.head = head }),
-    ...[...kinds].map(async (definition) => {
-      const changes = [...unknown.values()].filter((change) => change.definition === definition)
-      const rows = await readRows(store, definition, space, changes.map(({ id }) => id))
-      for (const change of changes) state.known.set(recordKey(change), undefined)
-      for (const row of rows) state.known.set(`${definition.resource} ${row.id}`, knownOf(definition, row))
-    })
-  ])
-}
-
-function learnHead (state: SpaceState, { code, row }: Refusal): void {
-  if (code !== 'ConditionalCheckFailed') return
-  state.head = row === undefined ? undefined : parseHead(row) ?? 'unread'
 }
 
 /** Corrects the memory from the refusals of one write. @returns true where they settle it */
@@ -221,18 +223,6 @@ function mayTryAgain (pending: Pending, refused: boolean): boolean {
   pending.reject(new Problem('CONTENTION', `The store refused ${MAX_TRIES} times in a row, mostly because another writer was first; nothing was written.`, { retryAfter: 1 }))
   return false
 }
-
-function remember (state: SpaceState, change: Change, known: Known | undefined): void {
-  if (state.known.size >= MAX_KNOWN) state.known.clear()
-  state.known.set(recordKey(change), known)
-}
-
-function forget (state: SpaceState): void {
-  state.head = 'unread'
-  state.known.clear()
-}
-
-const recordKey = ({ definition, id }: Change) => `${definition.resource} ${id}`
 
 function withResolvers<T> () {
   let resolve!: (value: T) => void

@@ -1,0 +1,46 @@
+import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
+import type { Definition } from '../../entities/definition.ts'
+import { DottedId, Time } from '../../entities/fields.ts'
+import { registry, type Resource } from '../../entities/index.ts'
+import type { Limits } from '../config.ts'
+import { etag } from './conditions.ts'
+import { idempotentWrite, noQuery, pageOf, pageQuery, problems } from './schemas.ts'
+
+const kinds = (Object.values(registry) as unknown as Definition[]).filter(({ pushable }) => pushable)
+const Kind = Type.Union(kinds.map(({ resource }) => Type.Literal(resource)))
+
+const Trashed = Type.Object({
+  type: Kind,
+  id: DottedId,
+  n: Type.Integer({ description: 'The change-set that deleted it' }),
+  deletedAt: Time,
+  expiresAt: Type.String({ format: 'date-time', description: 'Until when it can be restored' }),
+  record: Type.Unknown({ description: 'What it was' })
+})
+
+const RevertedBody = Type.Object({
+  n: Type.Integer({ description: 'The change-set that undoes it' }),
+  results: Type.Array(Type.Object({ type: Kind, id: DottedId, status: Type.Integer({ description: '200 restored, 204 deleted, 409 left as it is: edited, or changed since' }), rev: Type.Optional(Type.Integer()) }))
+})
+
+/** Undo: what was deleted can be had back for as long as the log is kept. */
+export default async function trash (app: FastifyInstance, { limits }: { limits: Limits }): Promise<void> {
+  const tags = ['trash']
+
+  app.get<{ Querystring: { type?: Resource, limit: number, cursor?: string } }>('/v1/trash', {
+    schema: { tags, summary: 'What was deleted, the last first', querystring: pageQuery({ type: Type.Optional(Kind) }, limits.pageItems), response: { 200: pageOf(Trashed), ...problems } }
+  }, (request) => request.services.trash.list(request.query))
+
+  app.post<{ Params: { type: Resource, id: string } }>('/v1/trash/:type/:id/restore', {
+    schema: { tags, summary: 'Bring a deleted record back', params: Type.Object({ type: Kind, id: DottedId }), querystring: noQuery, headers: idempotentWrite, response: { 200: Type.Union(kinds.map(({ record }) => record)), ...problems } }
+  }, async (request, reply) => {
+    const restored = await request.services.trash.restore(request.params.type, request.params.id)
+    reply.header('etag', etag(restored.rev))
+    return restored
+  })
+
+  app.post<{ Params: { n: number } }>('/v1/changes/:n/revert', {
+    schema: { tags, summary: 'Undo a change-set', params: Type.Object({ n: Type.Integer({ minimum: 1, maximum: 999_999_999_999 }) }), querystring: noQuery, headers: idempotentWrite, response: { 200: RevertedBody, ...problems } }
+  }, (request) => request.services.trash.revert(request.params.n))
+}

@@ -1,0 +1,65 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Definition } from '../../../entities/definition.ts'
+import type { SpaceKey } from '../../../entities/fields.ts'
+import { registry } from '../../../entities/index.ts'
+import type { Store } from '../../store/store.ts'
+import { recordsAfter } from '../listing.ts'
+import type { SpaceHead } from '../space/change.ts'
+import { readHead, readLogBackwards } from '../space/rows.ts'
+import type { Op } from './change-set.ts'
+import type { Position } from './position.ts'
+import { opOf } from './walk.ts'
+
+const KINDS = Object.values<Definition>(registry as unknown as Record<string, Definition>)
+
+/** Changes older than this are visible in every read, also where two clocks are ten minutes off, each to its side. */
+const SETTLED_MS = 30 * 60_000
+/** The newest changes that are told again after a snapshot, at most. They can be no more on their way than a few transactions hold. */
+const RETOLD = 200
+/** What is missing at the lower end of those is waited for so often, with a pause that doubles: then it was swept. */
+const TRIES = 5
+const PAUSE_MS = 15
+
+/**
+ * Where the log goes on after a snapshot that begins now. Not at HEAD: of a change that HEAD already counts, a page of
+ * the snapshot may show the record as it was, and its entry may not be visible either. So the newest changes are told
+ * again, through the walk, which waits for what lags behind: from the newest that has surely settled, holes or no holes.
+ * 1 RCU for a space that rested, else that and what a look at 200 entries costs (10 or so).
+ */
+export async function beginSnapshot (store: Store, space: SpaceKey, now: number): Promise<Position> {
+  const head = await readHead(store, space)
+  if (head === undefined) return { epoch: 0, n: 0 }
+  const resting = now - Date.parse(head.at) > SETTLED_MS
+  return { epoch: head.epoch, n: resting ? head.n : await lastSettled(store, space, head), snapshot: { kind: 0 } }
+}
+
+async function lastSettled (store: Store, space: SpaceKey, head: SpaceHead): Promise<number> {
+  const from = Math.max(head.floor, head.n - RETOLD) + 1
+  for (let attempt = 1; ; attempt++) {
+    const entries = await readLogBackwards(store, space, from, head.n, RETOLD)
+    const settled = entries.find(({ at }) => Date.parse(head.at) - Date.parse(at) > SETTLED_MS)
+    if (settled !== undefined) return settled.n
+    const lowest = entries.at(-1)?.n ?? head.n + 1
+    if (lowest === from || attempt === TRIES) return lowest - 1
+    await pause(PAUSE_MS * 2 ** attempt)
+  }
+}
+
+/**
+ * The next records of a snapshot, in the order of kinds and ids.
+ * @param limit records, at least 1
+ * @returns `position` without a snapshot where that was all
+ */
+export async function snapshotPage (store: Store, space: SpaceKey, position: Position, limit: number): Promise<{ ops: Op[], position: Position }> {
+  const { snapshot, ...reached } = position
+  let { kind, after } = snapshot!
+  const ops: Op[] = []
+  while (kind < KINDS.length && ops.length < limit) {
+    const definition = KINDS[kind]!
+    const { rows, last } = await recordsAfter({ store, space }, definition, after, limit - ops.length)
+    ops.push(...rows.map((row) => opOf(definition.resource, row)))
+    if (last === undefined) kind++
+    after = last
+  }
+  return { ops, position: kind < KINDS.length ? { ...reached, snapshot: { kind, after } } : reached }
+}

@@ -1,0 +1,122 @@
+import type { Definition } from '../../entities/definition.ts'
+import type { Resource } from '../../entities/index.ts'
+import type { LogOp } from '../../entities/space.ts'
+import { Problem } from '../errors.ts'
+import { notFound } from './collection.ts'
+import type { Context } from './context.ts'
+import { once } from './idempotency.ts'
+import { contentOf, knownOf, MAX_CHANGES, removal, type Change, type Outcome, type Row } from './space/change.ts'
+import { definitionOf, nameOf, readHead, readLog, readLogBackwards, readNamed, readRow } from './space/rows.ts'
+
+/** Log entries that one page looks at, at most: about 50 RCU. */
+const MAX_LOOKED_AT = 1000
+const ENTRIES = 100
+
+/** A deleted record that can be restored. */
+export interface Trashed {
+  readonly type: Resource
+  readonly id: string
+  /** The change-set that deleted it. */
+  readonly n: number
+  readonly deletedAt: string
+  /** Until when it can be restored. */
+  readonly expiresAt: string
+  readonly record: unknown
+}
+
+/** What a revert did to one record of the change-set: 200 restored, 204 deleted, 409 left as it is. */
+export interface Reverted { readonly type: Resource, readonly id: string, readonly status: 200 | 204 | 409, readonly rev?: number }
+
+/** Deleted records of a space: tombstones keep their content for as long as the log is kept. */
+export function trash (context: Context) {
+  const { store, space, sealer, userId, sessionId, idempotency, writer, now } = context
+  const commit = (changes: readonly Change[], brief = false) => writer.commit({ store, space, sessionId, idempotency, changes, brief })
+  const isKept = (row: Row | undefined): row is Row & { deletedAt: string, purgeAt: number } => row?.deletedAt !== undefined && row.purgeAt! * 1000 > now()
+
+  return {
+    /**
+     * The last deleted first. Read off the log, so that trash costs nothing until someone looks.
+     * @throws Problem INVALID_CURSOR
+     */
+    async list ({ type, limit, cursor }: { type?: Resource | undefined, limit: number, cursor?: string | undefined }): Promise<{ items: Trashed[], cursor?: string }> {
+      const binding = JSON.stringify(['trash', space, userId, type ?? null])
+      // The entry to go on with, and how many of its operations were told of.
+      let { n, skip } = cursor === undefined ? { n: (await readHead(store, space))?.n ?? 0, skip: 0 } : sealer.open(binding, cursor) as { n: number, skip: number }
+      const items: Trashed[] = []
+      for (let lookedAt = 0; n > 0 && lookedAt < MAX_LOOKED_AT; lookedAt += ENTRIES) {
+        const entries = await readLogBackwards(store, space, 1, n, ENTRIES)
+        const rows = await readNamed(store, space, entries.flatMap(({ ops }) => ops.filter(({ act }) => act === 'delete')))
+        for (const entry of entries) {
+          if (entry.n !== n) skip = 0
+          n = entry.n
+          for (const [index, op] of entry.ops.entries()) {
+            if (index < skip) continue
+            if (items.length === limit) return { items, cursor: sealer.seal(binding, { n, skip: index }) }
+            const row = rows.get(nameOf(op))
+            // A record that was deleted twice is listed where it was deleted last.
+            if (op.act !== 'delete' || !isKept(row) || row.rev !== n || (type !== undefined && op.type !== type) || !definitionOf(op.type).pushable) continue
+            items.push({ type: op.type as Resource, id: op.id, n, deletedAt: row.deletedAt, expiresAt: new Date(row.purgeAt * 1000).toISOString(), record: definitionOf(op.type).present(row) })
+          }
+          skip = 0
+          n--
+        }
+        if (entries.length < ENTRIES) return { items }
+      }
+      return n > 0 ? { items, cursor: sealer.seal(binding, { n, skip: 0 }) } : { items }
+    },
+
+    /**
+     * Brings a record back as it was when it was deleted.
+     * @returns the record @throws Problem NOT_FOUND where it is not in the trash; QUOTA_EXCEEDED, CONTENTION
+     */
+    async restore (type: Resource, id: string): Promise<{ rev: number }> {
+      const definition = definitionOf(type)
+      const { results: [restored] } = await once(context, async () => {
+        const row = await readRow(store, definition, space, id)
+        if (!isKept(row)) throw notFound(`deleted ${type}`)
+        return commit([restoration(definition, row)])
+      })
+      return definition.present(restored!.row) as { rev: number }
+    },
+
+    /**
+     * Undoes a change-set: what it deleted comes back, what it created goes to the trash, in one change-set of its own.
+     * What was edited, or changed since, is left as it is: earlier versions are not kept.
+     * @throws Problem NOT_FOUND, NOT_REVERTIBLE where there is nothing that could be undone
+     */
+    async revert (n: number): Promise<{ n: number, results: Reverted[] }> {
+      const [entry] = await readLog(store, space, n, n, 1)
+      if (entry === undefined || entry.expiresAt * 1000 <= now()) throw notFound('change-set')
+      if (idempotency !== undefined && entry.ops.length >= MAX_CHANGES) throw new Problem('VALIDATION_FAILED', `Change-set ${n} is too large to be undone with an Idempotency-Key; send none: what is undone can't be undone twice.`, { errors: [{ pointer: 'headers/idempotency-key', detail: 'leaves no room in the transaction' }] })
+      const outcome = await once(context, async (): Promise<Outcome> => {
+        const rows = await readNamed(store, space, entry.ops)
+        const undone = entry.ops.map((op) => undo(rows.get(nameOf(op)), op, n))
+        const changes = undone.filter((change) => typeof change === 'object')
+        if (changes.length > 0) return commit(changes, true)
+        throw new Problem('NOT_REVERTIBLE', 'Nothing of the change-set can be undone; "results" tells why.', { results: entry.ops.map(({ type, id }, index) => ({ type, id, status: 409, detail: undone[index] })) })
+      })
+      const done = new Map(outcome.results.map(({ resource, row }) => [nameOf({ type: resource, id: row.id }), row]))
+      return {
+        n: outcome.n,
+        results: entry.ops.map(({ type, id }): Reverted => {
+          const row = done.get(nameOf({ type, id }))
+          return { type: type as Resource, id, ...row === undefined ? { status: 409 } : { status: row.deletedAt === undefined ? 200 : 204, rev: row.rev } }
+        })
+      }
+    }
+  }
+
+}
+
+/** The change that undoes one operation, or why there is none. */
+function undo (row: Row | undefined, { type, act }: LogOp, n: number): Change | string {
+  const definition = definitionOf(type)
+  if (!definition.pushable) return 'is kept by the hub itself'
+  if (row?.rev !== n) return 'was changed since'
+  if (act === 'put') return 'was edited: the version before is not kept'
+  return act === 'delete' ? restoration(definition, row) : { ...removal(definition, row), basedOn: knownOf(definition, row) }
+}
+
+function restoration (definition: Definition, row: Row): Change {
+  return { definition, id: row.id, act: 'put', content: contentOf(row), createdAt: row.createdAt, basedOn: knownOf(definition, row) }
+}

@@ -8,6 +8,7 @@ const USAGE = `npm run build: bundles the hub into dist/
   dist/server.mjs       Node and container entry
   dist/lambda.mjs       Lambda entry (handler: lambda.handler)
   dist/authorizer.mjs   Lambda entry of the API's request authorizer (handler: authorizer.handler)
+  dist/client.mjs       the reference client, for browsers and Node
   dist/docs/            files of the /docs page
 
 The bundles need no node_modules; the embedded store of local mode is looked up at run time.`
@@ -31,6 +32,17 @@ if (process.argv.includes('--help')) {
     sourcemap: 'linked',
     sourcesContent: false,
     legalComments: 'linked',
+    logLevel: 'warning'
+  })
+  await build({
+    entryPoints: { client: 'src/client/index.ts' },
+    outdir: 'dist',
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    platform: 'neutral',
+    target: 'es2022',
+    format: 'esm',
+    sourcemap: 'linked',
     logLevel: 'warning'
   })
   const page = join(dirname(createRequire(import.meta.url).resolve('@fastify/swagger-ui')), 'static')

@@ -59,6 +59,14 @@ t.test('a folder is a privilege', (t) => {
   t.end()
 })
 
+t.test('the client stands alone: of the hub it knows the types of records, and nothing at run time', (t) => {
+  for (const { path } of files.filter(({ path }) => path.startsWith('src/client/'))) {
+    for (const [line, type] of code.get(path)!.matchAll(/^import( type)? .*$/gm)) t.ok(/from '\.\/[\w-]+\.ts'$/.test(line) || (type !== undefined && / from '(?:\.\.\/\.\.\/entities\/[\w-]+\.ts|typebox)'$/.test(line)), `${path}: ${line}`)
+  }
+  t.strictSame(uses(/from '[^']*client\/index/, /^src\/client\//), [], 'and the hub does not know it')
+  t.end()
+})
+
 t.test('every registry is complete', (t) => {
   const kinds = files.filter(({ text }) => /\bdefine\(\{/.test(text)).map(({ path }) => path)
   t.strictSame(kinds.map((path) => /(\w+)\.ts$/.exec(path)![1]).sort(), Object.keys(registry).sort(), 'each kind of record is registered')

@@ -62,7 +62,7 @@ t.test('change-sets come whole and in order, also where the limit is smaller, an
   t.strictSame(told(two.changes), [[2, 'put bookmark d', 'delete bookmark a']])
   t.equal(two.more, false)
   t.strictSame(told((await since(bob, cursor)).changes), [[1, 'put bookmark b', 'put bookmark c'], [2, 'put bookmark d', 'delete bookmark a']])
-  t.strictSame((await since(bob, two.cursor)).changes, [])
+  t.strictSame(await since(bob, two.cursor), { changes: [], cursor: two.cursor, more: false }, 'a cursor that nothing changes stays as it is')
 })
 
 t.test('a push is one change-set, and says what became of each change', async (t) => {

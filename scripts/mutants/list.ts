@@ -8,6 +8,10 @@ const PLAN = 'src/services/space/plan.ts'
 const ROWS = 'src/services/space/rows.ts'
 const WRITER = 'src/services/space/writer.ts'
 const TENANT = 'src/plugins/tenant.ts'
+const WALK = 'src/services/sync/walk.ts'
+const PULL = 'src/services/sync/pull.ts'
+const SNAPSHOT = 'src/services/sync/snapshot.ts'
+const STAGED = 'src/services/space/staged.ts'
 const SERVICES = 'src/plugins/services.ts'
 const TOKEN = 'src/plugins/auth/token.ts'
 const TEMPLATE = 'template.yaml'
@@ -26,8 +30,27 @@ export const MUTANTS: readonly Mutant[] = [
   { promise: 'changes', name: 'a change is not in the log', suite: 'space', file: PLAN, find: 'ops: results.map(', replace: 'ops: results.filter(({ row }) => row.deletedAt === undefined).map(' },
   { promise: 'changes', name: 'the log has holes', suite: 'space', file: PLAN, find: 'const n = head.n + 1', replace: 'const n = head.n + 2' },
   { promise: 'changes', name: 'a record does not carry the number of its change', suite: 'space', file: PLAN, find: 'rev: n, createdAt', replace: 'rev: n - 1, createdAt' },
+  // Designs that miss changes, and what a reader could forget
+  { promise: 'changes', name: 'the cursor is HEAD\'s number', suite: 'sync-model', file: WALK, find: 'position: { epoch: head.epoch, n: found.n }', replace: 'position: { epoch: head.epoch, n: head.n }' },
+  { promise: 'changes', name: 'the cursor is the highest revision seen', suite: 'sync-model', file: WALK, find: '    n = entry.n\n', replace: '    n = Math.max(entry.n, ...delivered.map(({ rev }) => rev))\n' },
+  { promise: 'changes', name: 'the cursor is a time: updatedAt', suite: 'sync-model', file: WALK, find: "  for (const entry of await readLog(store, space, after + 1, head.n, limit)) {\n    if (ops > 0 && ops + entry.ops.length > limit) break\n    const expired = entry.expiresAt * 1000 <= now\n    if (expired && entries.length === 0) throw new Expired()\n    const unfinished = entry.batch !== undefined && entry.batch.id === head.lock?.batch\n    if (expired || unfinished || entry.n !== after + 1 + entries.length) {", replace: "  const since = after === 0 ? '' : (await readLog(store, space, after, after, 1))[0]?.at ?? ''\n  for (const entry of (await readLog(store, space, after + 1, head.n, limit)).filter(({ at }) => at > since)) {\n    if (ops > 0 && ops + entry.ops.length > limit) break\n    const expired = entry.expiresAt * 1000 <= now\n    if (expired && entries.length === 0) throw new Expired()\n    const unfinished = entry.batch !== undefined && entry.batch.id === head.lock?.batch\n    if (expired || unfinished) {" },
+  { promise: 'changes', name: 'a counter and a query above it: what is not visible yet is passed over', suite: 'sync-model', file: WALK, find: 'if (row === undefined ? act !== \'delete\' : row.rev < n) return undefined', replace: 'if (row === undefined ? act !== \'delete\' : row.rev < n) continue' },
+  { promise: 'changes', name: 'the reader skips gaps', suite: 'sync-model', file: WALK, find: ' || entry.n !== after + 1 + entries.length', replace: '' },
+  { promise: 'changes', name: 'a snapshot goes on from HEAD', suite: 'sync-model', file: SNAPSHOT, find: 'n: resting ? head.n : await lastSettled(store, space, head)', replace: 'n: resting || head.n > 0 ? head.n : await lastSettled(store, space, head)' },
+  { promise: 'changes', name: 'a tombstone is purged before its log entry', suite: 'trash', file: PLAN, find: 'purgeAt: expiresAt + DAY_SECONDS', replace: 'purgeAt: Math.floor(Date.parse(at) / 1000) + DAY_SECONDS' },
+  { promise: 'changes', name: 'a cursor expires by its age', suite: 'sync', file: WALK, find: '    const idle = { changes: [], position, more: false, bytes: 0 }\n', replace: '    const idle = { changes: [], position, more: false, bytes: 0 }\n    if (head !== undefined && now() - Date.parse(head.at) > 90 * 86_400_000) throw new Expired()\n' },
+  { promise: 'changes', name: 'an entry that has expired is still read', suite: 'sync', file: WALK, find: 'const expired = entry.expiresAt * 1000 <= now', replace: 'const expired = entry.expiresAt * 1000 <= now && entry.n < 0' },
+  { promise: 'changes', name: 'the epoch is not looked at', suite: 'sync', file: WALK, find: '(position.epoch !== 0 && position.epoch !== head.epoch) || ', replace: '' },
+  { promise: 'changes', name: 'the parts of a batch are told of one by one', suite: 'batches', file: WALK, find: 'entry.batch !== undefined && entry.batch.id === head.lock?.batch', replace: 'entry.batch !== undefined && entry.n < 0' },
+  { promise: 'changes', name: 'nobody finishes the commit of a process that died', suite: 'batches', file: STAGED, find: "if (isAlive(space, head.lock)) return 'held'", replace: "if (isAlive(space, head.lock) || head.lock.part > 0) return 'held'" },
+  { promise: 'writes', name: 'others write while a batch is committed', suite: 'batches', file: WRITER, find: "if (lock === 'free') return false", replace: "if (lock !== 'moved') return false" },
+  { promise: 'writes', name: 'a batch is not rehearsed', suite: 'batches', file: STAGED, find: 'locked = await rehearse(job, locked, guarded)', replace: 'void rehearse' },
+  { promise: 'writes', name: 'most of a space can be deleted by mistake', suite: 'sync', file: PLAN, find: 'if (guarded && count', replace: 'if (guarded && count < 0 && count' },
+  { promise: 'isolation', name: 'a group is served to who left it', suite: 'sync', file: PULL, find: 'if (!members.has(name.slice(GROUP.length))) continue', replace: 'void members' },
+  { promise: 'isolation', name: 'anyone may write to any group', suite: 'sync', file: 'src/services/memberships.ts', find: "if (role === undefined) throw notFound('space')\n      return { space: spaceOf(groupId), role }", replace: "void notFound\n      return { space: spaceOf(groupId), role: role ?? 'editor' }" },
+  { promise: 'isolation', name: 'a sync cursor is bound to nobody', suite: 'sync', file: PULL, find: "JSON.stringify(['sync', space.tenantId, userId])", replace: "JSON.stringify(['sync', (void space, void userId)])" },
   // Nothing silently changed
-  { promise: 'fidelity', name: 'bodies are coerced', suite: 'hostile-input', file: 'src/app.ts', find: 'ajv({ coerceTypes: false })', replace: 'ajv({ coerceTypes: true })' },
+  { promise: 'fidelity', name: 'bodies are coerced', suite: 'hostile-input', file: 'src/app.ts', find: 'ajv({ coerceTypes: false, discriminator: true })', replace: 'ajv({ coerceTypes: true, discriminator: true })' },
   { promise: 'fidelity', name: 'JSON.parse reads bodies', suite: 'hostile-input', file: 'src/plugins/body.ts', find: 'parse(text, undefined, { parseNumber: exactNumber })', replace: '(void parse, void exactNumber, JSON.parse(text) as unknown)' },
   { promise: 'fidelity', name: 'a value is stored as DynamoDB numbers and maps would give it', suite: 'records', file: 'entities/setting.ts', find: 'value: JSON.stringify(value)', replace: 'value: JSON.stringify(value, (_, part: unknown) => typeof part === "object" && part !== null && !Array.isArray(part) ? Object.fromEntries(Object.entries(part).sort()) : part)' },
   // Isolation
@@ -68,7 +91,7 @@ export const MUTANTS: readonly Mutant[] = [
   { promise: 'isolation', name: 'tenant ids are lower-cased', suite: 'matrix', file: TENANT, find: '  return grammatical(claimed)\n', replace: '  return grammatical(String(claimed).toLowerCase())\n' },
   { promise: 'isolation', name: 'a body names the keys of its row', suite: 'matrix', file: 'entities/setting.ts', find: 'value: JSON.stringify(value), isPublic })', replace: 'value: JSON.stringify(value), isPublic, ...value as object })' },
   { promise: 'isolation', name: 'a body names the index partition of its row', suite: 'matrix', file: 'src/services/settings.ts', find: 'derive: (id, { isPublic }) => {', replace: 'derive: (id, { isPublic, value }) => {\n      const { publicId: asked } = Object(value) as { publicId?: string }\n      if (isPublic === true && asked !== undefined) return { publicId: asked, publicShard: shardOf(asked) }' },
-  { promise: 'isolation', name: 'a conflict shows a record that is remembered by its id alone', suite: 'matrix', file: 'src/services/collection.ts', find: '    const row = await read(id)\n    const extras', replace: '    const rows = (context.running as unknown as { rows?: Map<string, Row> }).rows ??= new Map<string, Row>()\n    const row = rows.get(id) ?? await read(id)\n    if (row !== undefined) rows.set(id, row)\n    const extras' },
+  { promise: 'isolation', name: 'a conflict shows a record that is remembered by its id alone', suite: 'matrix', file: 'src/services/collection.ts', find: 'preconditionFailed(plain, await read(change.id)) : error', replace: 'preconditionFailed(plain, await (async () => { const rows = (context.running as unknown as { rows?: Map<string, Row> }).rows ??= new Map<string, Row>(); const row = rows.get(change.id) ?? await read(change.id); if (row !== undefined) rows.set(change.id, row); return row })()) : error' },
   { promise: 'isolation', name: 'any tenant may be asked for in a header', suite: 'matrix', file: TENANT, find: 'tenantId: tenantOf(issuer, userId, claims),', replace: "tenantId: request.headers['x-tenant-id'] as string ?? tenantOf(issuer, userId, claims)," },
   // Nothing leaks
   { promise: 'secrecy', name: 'a 5xx says why', suite: 'space-faults', file: 'src/plugins/problems.ts', find: '...status < 500 || status === 507 ? { detail: problem.message } : {}', replace: 'detail: (cause as Error).message' },

@@ -42,11 +42,14 @@ export default async function live (app: FastifyInstance, { limits, streamSecond
 
   async function * events (request: FastifyRequest, first: Pulled, limit: number, signal: AbortSignal): AsyncGenerator<string> {
     let pulled = first
+    // Who was told that there is more is told as well when there is none.
+    let owed = false
     yield 'retry: 1000\n\n'
     try {
       for (;;) {
-        if (pulled.changes.length > 0 || pulled.reset === true) yield `id: ${pulled.cursor}\nevent: changes\ndata: ${JSON.stringify(pulled)}\n\n`
+        if (pulled.changes.length > 0 || pulled.reset === true || (owed && !pulled.more)) yield `id: ${pulled.cursor}\nevent: changes\ndata: ${JSON.stringify(pulled)}\n\n`
         else yield ':\n\n'
+        owed = pulled.more
         if (signal.aborted) return
         const { cursor } = pulled
         await request.assertActive()

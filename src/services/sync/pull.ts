@@ -24,8 +24,12 @@ export interface Pulled {
  * @throws Problem INVALID_CURSOR, CURSOR_EXPIRED
  */
 export async function pull (context: Context, cursor: string | undefined, limit: number): Promise<Pulled> {
-  const { positions, ...pulled } = await advance(context, cursor === undefined ? undefined : positionsOf(context, cursor), limit)
-  return { ...pulled, cursor: context.sealer.seal(bindingOf(context), pack(positions)) }
+  const given = cursor === undefined ? undefined : positionsOf(context, cursor)
+  const before = JSON.stringify(given && pack(given))
+  const { positions, ...pulled } = await advance(context, given, limit)
+  // A device that has nothing new has nothing to keep either.
+  const same = cursor !== undefined && JSON.stringify(pack(positions)) === before
+  return { ...pulled, cursor: same ? cursor : context.sealer.seal(bindingOf(context), pack(positions)) }
 }
 
 /** The positions in a cursor. @throws Problem INVALID_CURSOR */

@@ -1,0 +1,172 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { spaceKey } from '../entities/fields.ts'
+import { createClient, memoryStore, type Client } from '../src/client/index.ts'
+import { createDevice } from './harness/device.ts'
+import { seeded } from './harness/faults.ts'
+import { figure } from './harness/figures.ts'
+import { fetchFrom, startWorld, sweep, truth } from './harness/world.ts'
+
+t.setTimeout(3_600_000)
+
+/** Trials; `npm run sync:soak` sets more. A failing one is named by seed and number, and runs alone with SYNC_ONLY. */
+const TRIALS = Number(process.env.SYNC_TRIALS ?? 300)
+const SEED = Number(process.env.SYNC_SEED ?? Date.now() % 1e9)
+const ONLY = process.env.SYNC_ONLY
+const LANES = 12
+
+const place = fc.record({ hub: fc.nat(1), group: fc.constantFrom(undefined, undefined, 'g1', 'g2') })
+const id = fc.nat(5).map((index) => `r${index}`)
+/** What happens in a trial: to a device with the client (edit, remove, sync, kill), to two devices that only listen (pull), by others (write, push, batch), to the groups, and to time. */
+const step = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ does: fc.constant('edit' as const), id, group: fc.constantFrom(undefined, undefined, 'g1') }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('remove' as const), id }) },
+  { weight: 3, arbitrary: fc.record({ does: fc.constant('sync' as const), hub: fc.nat(1) }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('kill' as const), hub: fc.nat(1), after: fc.nat(3) }) },
+  { weight: 5, arbitrary: fc.record({ does: fc.constant('pull' as const), hub: fc.nat(1), device: fc.nat(1), limit: fc.integer({ min: 1, max: 6 }) }) },
+  { weight: 4, arbitrary: fc.record({ does: fc.constantFrom('put' as const, 'put' as const, 'delete' as const), place, id }) },
+  { weight: 3, arbitrary: fc.record({ does: fc.constant('push' as const), place, ids: fc.uniqueArray(id, { minLength: 1, maxLength: 5 }), deletes: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('batch' as const), hub: fc.nat(1), from: fc.nat(50) }) },
+  { weight: 2, arbitrary: fc.record({ does: fc.constantFrom('join' as const, 'leave' as const), user: fc.nat(1), group: fc.constantFrom('g1', 'g2') }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('later' as const) }) }
+)
+const trial = fc.record({ steps: fc.array(fc.record({ step, waits: fc.boolean() }), { minLength: 4, maxLength: 12 }), seed: fc.nat() })
+type Trial = typeof trial extends fc.Arbitrary<infer T> ? T : never
+
+const world = await startWorld(t, SEED, { spread: 40, held: 0.3, conflict: 0.03, throttle: 0.02, cut: 0.03, lost: 0.02, unprocessed: 0.1 })
+const { hubs, store, faults } = world
+const page = (title: string) => ({ url: 'https://example.com/', title, tags: [] })
+let [told, expired, swept] = [0, 0, 0]
+
+/** Runs one trial. @returns what differs in the end, device by device */
+async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
+  const tenant = `t${number}-${SEED}`
+  const users = ['ann', 'ben'] as const
+  const people = await Promise.all(users.map((user) => world.people(tenant, user)))
+  const random = seeded(seed)
+  let era = 0
+  const at = (hub: number) => era * 2 + hub
+
+  const kept = memoryStore()
+  let [clientHub, asksLeft] = [0, Infinity]
+  const open = () => createClient({
+    url: 'http://hub',
+    token: people[0]![0]!.token,
+    store: kept,
+    random,
+    sleep: (_milliseconds, signal) => new Promise((resolve) => { setTimeout(resolve, 3); signal?.addEventListener('abort', () => { resolve() }) }),
+    fetch: async (...ask) => {
+      if (asksLeft <= 0) throw new TypeError('the process is gone')
+      const answer = await fetchFrom(() => hubs[at(clientHub)]!)(...ask)
+      if (--asksLeft <= 0) throw new TypeError('the process is gone')
+      return answer
+    }
+  })
+  let client: Client = await open()
+  const listeners = users.map((_, index) => createDevice(people[index]![0]!))
+
+  async function pull (device: number, hub: number, limit: number): Promise<boolean> {
+    const { cursor } = listeners[device]!
+    const answer = await people[device]![at(hub)]!.get(`/v1/sync?limit=${limit}${cursor === undefined ? '' : `&cursor=${cursor}`}`)
+    if (listeners[device]!.cursor !== cursor) return true
+    if (answer.status === 410) {
+      expired++
+      listeners[device]!.cursor = undefined
+    }
+    if (answer.status !== 200) return true
+    told += answer.body.changes.length
+    listeners[device]!.apply(answer.body)
+    return answer.body.more || answer.body.changes.length > 0
+  }
+
+  async function take ({ step }: Trial['steps'][number], title: string): Promise<unknown> {
+    switch (step.does) {
+      case 'edit': return client.space(step.group === undefined ? 'me' : `group:${step.group}`).bookmarks.put(step.id, page(title))
+      case 'remove': return client.bookmarks.delete(step.id)
+      case 'sync': clientHub = step.hub; return client.sync().catch(() => {})
+      case 'kill': {
+        // It dies while it waits for its so manieth answer; what it had stored is all that is left.
+        ;[clientHub, asksLeft] = [step.hub, step.after]
+        const dying = client
+        await dying.sync().catch(() => {})
+        await dying.close()
+        asksLeft = Infinity
+        client = await open()
+        return
+      }
+      case 'pull': return pull(step.device, step.hub, step.limit)
+      case 'put': case 'delete': case 'push': {
+        const { hub, group } = step.place
+        const ids = step.does === 'push' ? step.ids : [step.id]
+        const removes = step.does === 'push' ? step.deletes : step.does === 'delete'
+        const changes = ids.map((id, index) => ({ ...group !== undefined && { space: `group:${group}` }, type: 'bookmark', id, ...removes && index % 2 === 0 ? { act: 'delete' } : { act: 'put', record: page(title) } }))
+        return people[0]![at(hub)]!.post('/v1/sync', { changes })
+      }
+      case 'batch': {
+        const changes = Array.from({ length: 110 }, (_, index) => ({ type: 'bookmark', id: `batch-${step.from + index}`, act: 'put', record: page(title) }))
+        const staged = await people[0]![at(step.hub)]!.post('/v1/sync?batch=true', { changes })
+        return staged.status === 201 && people[0]![at(step.hub)]!.post(`/v1/sync/batches/${staged.body.id}/commit`, {})
+      }
+      case 'join': case 'leave': return people[step.user]![at(0)]!.post(`/test/groups/${step.group}/${step.does}`, undefined)
+      case 'later':
+        if (era === 1) return
+        era = 1
+        for (const space of [...users.map((user) => spaceKey(tenant, 'USER', user)), ...['g1', 'g2'].map((group) => spaceKey(tenant, 'GROUP', group))]) swept += await sweep(store, space, random)
+    }
+  }
+
+  const running: Promise<unknown>[] = []
+  for (const [index, next] of steps.entries()) {
+    const done = take(next, `${number}.${index}`)
+    running.push(done)
+    if (next.waits) await done
+  }
+  await Promise.all(running)
+
+  // After quiet: nobody writes any more but who has something left to push, and everyone asks until there is nothing new.
+  for (let attempt = 0; attempt < 100; attempt++) if (await client.sync().then(() => client.pending().length === 0, () => false)) break
+  await new Promise((resolve) => { setTimeout(resolve, 45) })
+  await client.sync().catch(() => {})
+  for (let attempt = 0; attempt < 100; attempt++) if (await client.pull().then(() => true, () => false)) break
+  const found: string[] = []
+  for (const [index, device] of listeners.entries()) {
+    for (let [attempt, still] = [0, 0]; attempt < 300 && still < 2; attempt++) still = await pull(index, attempt % 2, 50) ? 0 : still + 1
+    found.push(...differences(`listener of ${users[index]}`, device.held, await truth(store, tenant, users[index]!)))
+  }
+  const expected = await truth(store, tenant, users[0])
+  const has = new Map(['me', 'group:g1', 'group:g2'].flatMap((space) => client.space(space).bookmarks.list().map((record) => [`${space} bookmark ${record.id}`, record] as const)))
+  const waiting = client.rejected().map(({ space, id }) => `${space} bookmark ${id}`)
+  found.push(...differences('client of ann', has, new Map([...expected].filter(([name]) => name.includes(' bookmark ') && !waiting.includes(name)))))
+  await client.close()
+  return found
+}
+
+function differences (name: string, held: ReadonlyMap<string, unknown>, expected: ReadonlyMap<string, unknown>): string[] {
+  return [...new Set([...held.keys(), ...expected.keys()])].filter((key) => JSON.stringify(sorted(held.get(key))) !== JSON.stringify(sorted(expected.get(key))))
+    .map((key) => `${name}: ${key} is ${JSON.stringify(held.get(key))} and should be ${JSON.stringify(expected.get(key))}`)
+}
+
+const sorted = (record: unknown) => record === undefined ? undefined : Object.entries(record as object).sort(([a], [b]) => a < b ? -1 : 1)
+
+t.test('whatever happens, after quiet every replica equals the server', async (t) => {
+  const trials = fc.sample(trial, { numRuns: TRIALS, seed: SEED })
+  const numbers = ONLY === undefined ? trials.keys() : [Number(ONLY)].values()
+  const missed: string[] = []
+  let done = 0
+  await Promise.all(Array.from({ length: LANES }, async () => {
+    for (const number of numbers) {
+      const found = await run(trials[number]!, number)
+      if (found.length > 0) missed.push(`trial ${number} of seed ${SEED} (SYNC_SEED=${SEED} SYNC_TRIALS=${TRIALS} SYNC_ONLY=${number}): ${found.slice(0, 3).join('; ')} after ${JSON.stringify(trials[number])}`)
+      if (missed.length > 5) return
+      if (++done % 100 === 0) t.comment(`${done} trials`)
+    }
+  }))
+  t.strictSame(missed, [])
+  figure(t, 'trials of random writers, devices, batches, joins, deaths and expiries', done)
+  figure(t, 'trials in which a replica missed something', missed.length)
+  figure(t, 'change-sets that listeners were told of', told)
+  figure(t, 'cursors that expired', expired)
+  figure(t, 'faults', JSON.stringify(faults.counts))
+  // A run in which nothing went wrong proves nothing.
+  if (ONLY === undefined) for (const [fault, count] of Object.entries({ ...faults.counts, swept, expired, told })) t.ok(count > 0 || fault === 'clash', `${fault}: ${count}`)
+})

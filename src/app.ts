@@ -3,6 +3,7 @@ import cors from '@fastify/cors'
 import { Ajv } from 'ajv'
 import addFormats from 'ajv-formats'
 import Fastify, { LogController, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import { LRUCache } from 'lru-cache'
 import type { Config } from './config.ts'
 import { createOperations } from './operations/index.ts'
 import auth from './plugins/auth/index.ts'
@@ -60,7 +61,7 @@ export async function buildApp (config: Config, { open, sts, now = Date.now, log
 
   const stores = openStores(config, { sts, open })
   const waiters = createWaiters(config.limits.connectionsPerUser)
-  const shared = { config, now, waiters, writer: createWriter(config, now, waiters.wake), sealer: createSealer(config.secret), running: new Set<string>() }
+  const shared = { config, now, waiters, writer: createWriter(config, now, waiters.wake), sealer: createSealer(config.secret), holes: new LRUCache<string, number>({ max: 1000 }), running: new Set<string>() }
   await app.register(problems)
   await app.register(headers)
   await app.register(log)

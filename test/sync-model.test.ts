@@ -5,7 +5,7 @@ import { createClient, memoryStore, type Client } from '../src/client/index.ts'
 import { createDevice } from './harness/device.ts'
 import { seeded } from './harness/faults.ts'
 import { figure } from './harness/figures.ts'
-import { fetchFrom, startWorld, sweep, truth } from './harness/world.ts'
+import { fetchFrom, patiently, startWorld, sweep, truth } from './harness/world.ts'
 
 t.setTimeout(3_600_000)
 
@@ -13,27 +13,27 @@ t.setTimeout(3_600_000)
 const TRIALS = Number(process.env.SYNC_TRIALS ?? 300)
 const SEED = Number(process.env.SYNC_SEED ?? Date.now() % 1e9)
 const ONLY = process.env.SYNC_ONLY
-const LANES = 12
+const LANES = 5
 
-const place = fc.record({ hub: fc.nat(1), group: fc.constantFrom(undefined, undefined, 'g1', 'g2') })
+const place = fc.record({ hub: fc.nat(1), group: fc.constantFrom(undefined, undefined, undefined, 'g1', 'g2') })
 const id = fc.nat(5).map((index) => `r${index}`)
-/** What happens in a trial: to a device with the client (edit, remove, sync, kill), to two devices that only listen (pull), by others (write, push, batch), to the groups, and to time. */
+/** What happens in a trial: to a device with the client (edit, remove, sync, kill), to two devices that do nothing but listen (anew: with nothing in hand), by others (put, delete, push, batch), to the groups, and to time. */
 const step = fc.oneof(
   { weight: 3, arbitrary: fc.record({ does: fc.constant('edit' as const), id, group: fc.constantFrom(undefined, undefined, 'g1') }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('remove' as const), id }) },
-  { weight: 3, arbitrary: fc.record({ does: fc.constant('sync' as const), hub: fc.nat(1) }) },
+  { weight: 2, arbitrary: fc.record({ does: fc.constant('sync' as const), hub: fc.nat(1) }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('kill' as const), hub: fc.nat(1), after: fc.nat(3) }) },
-  { weight: 5, arbitrary: fc.record({ does: fc.constant('pull' as const), hub: fc.nat(1), device: fc.nat(1), limit: fc.integer({ min: 1, max: 6 }) }) },
+  { weight: 2, arbitrary: fc.record({ does: fc.constant('anew' as const), device: fc.nat(1) }) },
   { weight: 4, arbitrary: fc.record({ does: fc.constantFrom('put' as const, 'put' as const, 'delete' as const), place, id }) },
   { weight: 3, arbitrary: fc.record({ does: fc.constant('push' as const), place, ids: fc.uniqueArray(id, { minLength: 1, maxLength: 5 }), deletes: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('batch' as const), hub: fc.nat(1), from: fc.nat(50) }) },
   { weight: 2, arbitrary: fc.record({ does: fc.constantFrom('join' as const, 'leave' as const), user: fc.nat(1), group: fc.constantFrom('g1', 'g2') }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('later' as const) }) }
 )
-const trial = fc.record({ steps: fc.array(fc.record({ step, waits: fc.boolean() }), { minLength: 4, maxLength: 12 }), seed: fc.nat() })
+const trial = fc.record({ steps: fc.array(fc.record({ step, waits: fc.boolean() }), { minLength: 3, maxLength: 7 }), seed: fc.nat() })
 type Trial = typeof trial extends fc.Arbitrary<infer T> ? T : never
 
-const world = await startWorld(t, SEED, { spread: 40, held: 0.3, conflict: 0.03, throttle: 0.02, cut: 0.03, lost: 0.02, unprocessed: 0.1 })
+const world = await startWorld(t, SEED, { spread: 150, held: 0.2, conflict: 0.03, throttle: 0.02, cut: 0.03, lost: 0.02, unprocessed: 0.1 })
 const { hubs, store, faults } = world
 const page = (title: string) => ({ url: 'https://example.com/', title, tags: [] })
 let [told, expired, swept] = [0, 0, 0]
@@ -94,13 +94,13 @@ async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
         client = await open()
         return
       }
-      case 'pull': return pull(step.device, step.hub, step.limit)
+      case 'anew': listeners[step.device]!.cursor = undefined; return
       case 'put': case 'delete': case 'push': {
         const { hub, group } = step.place
         const ids = step.does === 'push' ? step.ids : [step.id]
         const removes = step.does === 'push' ? step.deletes : step.does === 'delete'
         const changes = ids.map((id, index) => ({ ...group !== undefined && { space: `group:${group}` }, type: 'bookmark', id, ...removes && index % 2 === 0 ? { act: 'delete' } : { act: 'put', record: page(title) } }))
-        return people[0]![at(hub)]!.post('/v1/sync', { changes })
+        return patiently(() => people[0]![at(hub)]!.post('/v1/sync', { changes }), 5)
       }
       case 'batch': {
         const changes = Array.from({ length: 110 }, (_, index) => ({ type: 'bookmark', id: `batch-${step.from + index}`, act: 'put', record: page(title) }))
@@ -115,17 +115,24 @@ async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
     }
   }
 
+  let quiet = false
+  const listening = listeners.map(async (_, device) => {
+    for (; !quiet; await new Promise((resolve) => { setTimeout(resolve, random() * 40) })) await pull(device, random() < 0.5 ? 0 : 1, 1 + Math.floor(random() * 6))
+  })
   const running: Promise<unknown>[] = []
   for (const [index, next] of steps.entries()) {
     const done = take(next, `${number}.${index}`)
     running.push(done)
     if (next.waits) await done
+    await new Promise((resolve) => { setTimeout(resolve, random() * 30) })
   }
   await Promise.all(running)
+  quiet = true
+  await Promise.all(listening)
 
   // After quiet: nobody writes any more but who has something left to push, and everyone asks until there is nothing new.
   for (let attempt = 0; attempt < 100; attempt++) if (await client.sync().then(() => client.pending().length === 0, () => false)) break
-  await new Promise((resolve) => { setTimeout(resolve, 45) })
+  await new Promise((resolve) => { setTimeout(resolve, 160) })
   await client.sync().catch(() => {})
   for (let attempt = 0; attempt < 100; attempt++) if (await client.pull().then(() => true, () => false)) break
   const found: string[] = []
@@ -168,5 +175,5 @@ t.test('whatever happens, after quiet every replica equals the server', async (t
   figure(t, 'cursors that expired', expired)
   figure(t, 'faults', JSON.stringify(faults.counts))
   // A run in which nothing went wrong proves nothing.
-  if (ONLY === undefined) for (const [fault, count] of Object.entries({ ...faults.counts, swept, expired, told })) t.ok(count > 0 || fault === 'clash', `${fault}: ${count}`)
+  if (ONLY === undefined && TRIALS >= 200) for (const [fault, count] of Object.entries({ ...faults.counts, swept, expired, told })) t.ok(count > 0 || fault === 'clash', `${fault}: ${count}`)
 })

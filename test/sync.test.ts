@@ -189,6 +189,12 @@ t.test('a hole in the log is waited for while it is young, and expires the curso
   await LogEntry.delete({ ...space, n: 2 }).go(store)
   clock = 120_000
   t.equal((await kim.get(`/v1/sync?cursor=${held.cursor}`)).status, 410)
+  await LogEntry.delete({ ...space, n: 3 }).go(store)
+  clock = -600_000
+  const statuses = new Set<number>()
+  const { cursor: other } = await since(kim, cursor)
+  for (let status = 200; status === 200; statuses.add(status)) ({ status } = await kim.get(`/v1/sync?cursor=${other}`))
+  t.strictSame([...statuses], [200, 410], 'or has been waited for long enough, whatever the clock says')
 })
 
 t.test('joining a group brings its space, leaving drops it, and nobody else is served', async (t) => {

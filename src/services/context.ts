@@ -1,3 +1,4 @@
+import type { LRUCache } from 'lru-cache'
 import type { SpaceKey } from '../../entities/fields.ts'
 import type { Config } from '../config.ts'
 import type { Store } from '../store/store.ts'
@@ -11,6 +12,8 @@ export interface Shared {
   readonly writer: Writer
   readonly sealer: Sealer
   readonly waiters: Waiters
+  /** Since when this process waits for what is missing in a log, by space and change number: `performance.now()`. */
+  readonly holes: LRUCache<string, number>
   readonly now: () => number
   /** Idempotency keys whose first request is still running in this process. */
   readonly running: Set<string>

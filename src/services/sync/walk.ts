@@ -7,15 +7,18 @@ import { definitionOf, nameOf, readHead, readLog, readNamed, type Entry } from '
 import type { Context } from '../context.ts'
 import type { ChangeSet, Op } from './change-set.ts'
 import type { Position } from './position.ts'
+import { nameOf as spaceName } from './waiters.ts'
 
 /**
  * A change that is committed may become visible item by item: the store's queries and batches are only read-committed
  * against transactions. What is missing is waited for this often, with a pause that doubles, and then the caller is
- * told to come again; what is missing for longer than YOUNG_MS was swept.
+ * told to come again; what is missing for longer than YOUNG_MS or WAITED_MS was swept.
  */
 const TRIES = 5
 const PAUSE_MS = 15
 const YOUNG_MS = 60_000
+/** Also what this process has waited for so long: by the clocks of others, which are minutes off, it may stay young for long. */
+const WAITED_MS = 2000
 
 export interface Walked {
   readonly changes: ChangeSet[]
@@ -36,7 +39,7 @@ export class Expired extends Error {
  * @param limit operations, at least one change-set; `maxBytes` likewise
  * @throws Expired
  */
-export async function walk ({ store, now, writer }: Pick<Context, 'store' | 'now' | 'writer'>, space: SpaceKey, name: string, position: Position, limit: number, maxBytes: number): Promise<Walked> {
+export async function walk ({ store, now, writer, holes }: Pick<Context, 'store' | 'now' | 'writer' | 'holes'>, space: SpaceKey, name: string, position: Position, limit: number, maxBytes: number): Promise<Walked> {
   for (let attempt = 1; ; attempt++) {
     const head = await readHead(store, space)
     const idle = { changes: [], position, more: false, bytes: 0 }
@@ -55,8 +58,14 @@ export async function walk ({ store, now, writer }: Pick<Context, 'store' | 'now
       return { changes: found.changes, position: { epoch: head.epoch, n: found.n }, more: found.n < head.n, bytes: found.bytes }
     }
     if (attempt < TRIES) await pause(PAUSE_MS * 2 ** attempt)
-    else if (lock !== 'held' && now() - Date.parse(found.missing) > YOUNG_MS) throw new Expired()
-    else return { ...idle, more: true }
+    else if (lock === 'held') return { ...idle, more: true }
+    else {
+      const hole = `${spaceName(space)} ${found.n}`
+      const since = holes.get(hole) ?? performance.now()
+      holes.set(hole, since)
+      if (now() - Date.parse(found.missing) > YOUNG_MS || performance.now() - since > WAITED_MS) throw new Expired()
+      return { ...idle, more: true }
+    }
   }
 }
 

@@ -33,7 +33,8 @@ export interface Limits {
   readonly syncOperations: number
   /** Changes in a push. */
   readonly pushChanges: number
-  /** Changes in a staged batch, and bytes of their contents. */
+  /** Changes in one request that adds to a staged batch, in a whole batch, and bytes of their contents. */
+  readonly appendedChanges: number
   readonly batchChanges: number
   readonly batchBytes: number
   readonly spaceRecords: number
@@ -122,6 +123,7 @@ export function loadConfig (env: Env = process.env): Config {
       pageItems: 100,
       syncOperations: 1000,
       pushChanges: 98,
+      appendedChanges: 5000,
       batchChanges: 10_000,
       batchBytes: 33_554_432,
       spaceRecords: integer(env, 'LIMIT_SPACE_RECORDS', 50_000, 1, 10_000_000),

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { spaceKey } from '../entities/fields.ts'
-import { Head } from '../entities/space.ts'
+import { Batch, Head } from '../entities/space.ts'
 import { buildApp } from '../src/app.ts'
 import { startTracedHub } from './harness/client.ts'
 import { createDevice } from './harness/device.ts'
@@ -159,4 +159,36 @@ t.test('two who commit the same batch at once commit it once', async (t) => {
   const id = await begin(ida, puts(200))
   for (const { status, body } of await Promise.all([commit(ida, id), commit(other, id)])) t.match({ status, body }, { status: 200, body: { state: 'committed', first: 2, last: 4 } })
   t.match((await logOf(store, 'ida')).head, { n: 4, count: 200 })
+})
+
+t.test('deletes whose contents are more than a transaction takes are refused before anything is written', async (t) => {
+  const jo = await hub.as({ tenant: 'acme', user: 'jo' })
+  const value = 'x'.repeat(65_000)
+  for (let from = 0; from < 60; from += 15) await jo.post('/v1/sync', { changes: Array.from({ length: 15 }, (_, index) => ({ type: 'setting', id: `s${from + index}`, act: 'put', record: { value } })) })
+  const changes = Array.from({ length: 60 }, (_, index) => ({ type: 'setting', id: `s${index}`, act: 'delete' }))
+  const refused = { status: 400, body: { limit: { name: 'transactionBytes', value: 3_000_000 } } }
+  t.match(await jo.post('/v1/sync', { changes, confirm: true }), refused)
+  const id = await begin(jo, puts(100))
+  await jo.post(`/v1/sync/batches/${id}`, { offset: 100, changes })
+  t.match(await commit(jo, id, { confirm: true }), refused)
+  t.match((await logOf(store, 'jo')).head, { count: 60 })
+  t.equal((await jo.put('/v1/bookmarks/free', page)).status, 201)
+  const small = await begin(jo, changes.slice(0, 30))
+  await jo.post(`/v1/sync/batches/${small}`, { offset: 30, changes: changes.slice(30) })
+  t.match((await commit(jo, small, { confirm: true })).body, { state: 'committed' }, 'in smaller requests they go')
+})
+
+t.test('a batch that was swept in the middle of its commit does not hold its space for ever', async (t) => {
+  const kai = await hub.as({ tenant: 'acme', user: 'kai' })
+  await kai.put('/v1/bookmarks/first', page)
+  const device = createDevice(kai)
+  await device.pull()
+  const id = await begin(kai, puts(250))
+  dieAfter(1, 'kai')
+  t.equal((await commit(kai, id)).status, 503)
+  traced.fault = undefined
+  await Batch.delete({ ...spaceKey('acme', 'USER', 'kai'), id }).go(store)
+  t.equal((await kai.put('/v1/bookmarks/next', page)).status, 201)
+  await device.pull()
+  t.equal(device.held.size, 98, 'what was written of it is told of')
 })

@@ -30,10 +30,10 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ does: fc.constantFrom('join' as const, 'leave' as const), user: fc.nat(1), group: fc.constantFrom('g1', 'g2') }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('later' as const) }) }
 )
-const trial = fc.record({ steps: fc.array(fc.record({ step, waits: fc.boolean() }), { minLength: 3, maxLength: 7 }), seed: fc.nat() })
+const trial = fc.record({ steps: fc.array(fc.record({ step, waits: fc.boolean() }), { minLength: 3, maxLength: 6 }), seed: fc.nat() })
 type Trial = typeof trial extends fc.Arbitrary<infer T> ? T : never
 
-const world = await startWorld(t, SEED, { spread: 150, held: 0.2, conflict: 0.03, throttle: 0.02, cut: 0.03, lost: 0.02, unprocessed: 0.1 })
+const world = await startWorld(t, SEED, { spread: 100, held: 0.2, conflict: 0.03, throttle: 0.02, cut: 0.03, lost: 0.02, unprocessed: 0.1 })
 const { hubs, store, faults } = world
 const page = (title: string) => ({ url: 'https://example.com/', title, tags: [] })
 let [told, expired, swept] = [0, 0, 0]
@@ -117,7 +117,7 @@ async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
 
   let quiet = false
   const listening = listeners.map(async (_, device) => {
-    for (; !quiet; await new Promise((resolve) => { setTimeout(resolve, random() * 40) })) await pull(device, random() < 0.5 ? 0 : 1, 1 + Math.floor(random() * 6))
+    for (; !quiet; await new Promise((resolve) => { setTimeout(resolve, random() * 60) })) await pull(device, random() < 0.5 ? 0 : 1, 1 + Math.floor(random() * 6))
   })
   const running: Promise<unknown>[] = []
   for (const [index, next] of steps.entries()) {
@@ -132,7 +132,7 @@ async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
 
   // After quiet: nobody writes any more but who has something left to push, and everyone asks until there is nothing new.
   for (let attempt = 0; attempt < 100; attempt++) if (await client.sync().then(() => client.pending().length === 0, () => false)) break
-  await new Promise((resolve) => { setTimeout(resolve, 160) })
+  await new Promise((resolve) => { setTimeout(resolve, 110) })
   await client.sync().catch(() => {})
   for (let attempt = 0; attempt < 100; attempt++) if (await client.pull().then(() => true, () => false)) break
   const found: string[] = []

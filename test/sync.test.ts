@@ -173,6 +173,16 @@ t.test('an epoch that went on, or a floor above it, expires a cursor', async (t)
   t.equal((await jon.get(`/v1/sync?cursor=${current}`)).status, 200)
 })
 
+t.test('a space that was founded and never written to is empty', async (t) => {
+  const kai = await hub.as({ tenant: 'acme', user: 'kai' })
+  await Head.put({ ...spaceKey('acme', 'USER', 'kai'), n: 0, at: new Date().toISOString(), epoch: 1, floor: 0, bytes: 0, count: 0 }).go(store)
+  const { status, body } = await kai.get('/v1/sync')
+  t.match({ status, body }, { status: 200, body: { reset: true, changes: [], more: false } })
+  t.match((await kai.post('/v1/sync', { changes: [put('a')] })).body, { n: 1 })
+  t.strictSame(told((await since(kai, body.cursor)).changes), [[1, 'put bookmark a']])
+  t.strictSame((await kai.get('/v1/trash')).body, { items: [] })
+})
+
 t.test('a hole in the log is waited for while it is young, and expires the cursor when it is old', async (t) => {
   const { person: kim, cursor } = await newcomer('kim')
   for (const id of ['b1', 'b2', 'b3']) await kim.put(`/v1/bookmarks/${id}`, page)

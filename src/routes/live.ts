@@ -32,6 +32,8 @@ export default async function live (app: FastifyInstance, { limits, streamSecond
     // Then the client comes again with its last cursor: with a token that is checked, and to a process that may be another.
     const timeout = AbortSignal.timeout(Math.max(0, Math.min(streamSeconds * 1000, request.identity!.expiresAt - Date.now())))
     const signal = AbortSignal.any([app.closing, gone.signal, timeout])
+    // Who is gone already will not close again.
+    if (reply.raw.destroyed) return reply
     const leave = request.services.sync.enter()
     reply.raw.once('close', leave)
     // The first answer comes before the head of the stream: a cursor that is no good is a status, as everywhere.

@@ -5,8 +5,10 @@ import { Problem } from '../errors.ts'
 import { notFound } from './collection.ts'
 import type { Context } from './context.ts'
 import { once } from './idempotency.ts'
+import { MAX_PAGE_BYTES } from './listing.ts'
 import { contentOf, knownOf, MAX_CHANGES, removal, type Change, type Outcome, type Row } from './space/change.ts'
-import { definitionOf, nameOf, readHead, readLog, readLogBackwards, readNamed, readRow } from './space/rows.ts'
+import { definitionOf, nameOf, readHead, readLog, readLogBackwards, readNamed, readRow, type Entry } from './space/rows.ts'
+import { redo } from './sync/push.ts'
 
 /** Log entries that one page looks at, at most: about 50 RCU. */
 const MAX_LOOKED_AT = 1000
@@ -33,6 +35,21 @@ export function trash (context: Context) {
   const commit = (changes: readonly Change[], brief = false) => writer.commit({ store, space, sessionId, idempotency, changes, brief })
   const isKept = (row: Row | undefined): row is Row & { deletedAt: string, purgeAt: number } => row?.deletedAt !== undefined && row.purgeAt! * 1000 > now()
 
+  /** Reads the records that the first of the entries deleted, about as many as a batch read takes: their contents may be large. @returns how many entries that were */
+  async function look (rows: Map<string, Row>, entries: readonly Entry[]): Promise<number> {
+    rows.clear()
+    const names: LogOp[] = []
+    let covered = 0
+    for (const { ops } of entries) {
+      const deletes = ops.filter(({ act }) => act === 'delete')
+      if (names.length > 0 && names.length + deletes.length > MAX_CHANGES) break
+      names.push(...deletes)
+      covered++
+    }
+    for (const [name, row] of await readNamed(store, space, names)) rows.set(name, row)
+    return covered
+  }
+
   return {
     /**
      * The last deleted first. Read off the log, so that trash costs nothing until someone looks.
@@ -43,19 +60,24 @@ export function trash (context: Context) {
       // The entry to go on with, and how many of its operations were told of.
       let { n, skip } = cursor === undefined ? { n: (await readHead(store, space))?.n ?? 0, skip: 0 } : sealer.open(binding, cursor) as { n: number, skip: number }
       const items: Trashed[] = []
+      let bytes = 0
       for (let lookedAt = 0; n > 0 && lookedAt < MAX_LOOKED_AT; lookedAt += ENTRIES) {
         const entries = await readLogBackwards(store, space, 1, n, ENTRIES)
-        const rows = await readNamed(store, space, entries.flatMap(({ ops }) => ops.filter(({ act }) => act === 'delete')))
-        for (const entry of entries) {
+        const rows = new Map<string, Row>()
+        let covered = 0
+        for (const [place, entry] of entries.entries()) {
+          if (place === covered) covered += await look(rows, entries.slice(place))
           if (entry.n !== n) skip = 0
           n = entry.n
           for (const [index, op] of entry.ops.entries()) {
             if (index < skip) continue
-            if (items.length === limit) return { items, cursor: sealer.seal(binding, { n, skip: index }) }
+            if (items.length === limit || bytes > MAX_PAGE_BYTES) return { items, cursor: sealer.seal(binding, { n, skip: index }) }
             const row = rows.get(nameOf(op))
             // A record that was deleted twice is listed where it was deleted last.
             if (op.act !== 'delete' || !isKept(row) || row.rev !== n || (type !== undefined && op.type !== type) || !definitionOf(op.type).pushable) continue
-            items.push({ type: op.type as Resource, id: op.id, n, deletedAt: row.deletedAt, expiresAt: new Date(row.purgeAt * 1000).toISOString(), record: definitionOf(op.type).present(row) })
+            const record = definitionOf(op.type).present(row)
+            bytes += Buffer.byteLength(JSON.stringify(record))
+            items.push({ type: op.type as Resource, id: op.id, n, deletedAt: row.deletedAt, expiresAt: new Date(row.purgeAt * 1000).toISOString(), record })
           }
           skip = 0
           n--
@@ -71,11 +93,11 @@ export function trash (context: Context) {
      */
     async restore (type: Resource, id: string): Promise<{ rev: number }> {
       const definition = definitionOf(type)
-      const { results: [restored] } = await once(context, async () => {
+      const { results: [restored] } = await once(context, () => redo(async () => {
         const row = await readRow(store, definition, space, id)
         if (!isKept(row)) throw notFound(`deleted ${type}`)
         return commit([restoration(definition, row)])
-      })
+      }))
       return definition.present(restored!.row) as { rev: number }
     },
 
@@ -88,13 +110,13 @@ export function trash (context: Context) {
       const [entry] = await readLog(store, space, n, n, 1)
       if (entry === undefined || entry.expiresAt * 1000 <= now()) throw notFound('change-set')
       if (idempotency !== undefined && entry.ops.length >= MAX_CHANGES) throw new Problem('VALIDATION_FAILED', `Change-set ${n} is too large to be undone with an Idempotency-Key; send none: what is undone can't be undone twice.`, { errors: [{ pointer: 'headers/idempotency-key', detail: 'leaves no room in the transaction' }] })
-      const outcome = await once(context, async (): Promise<Outcome> => {
+      const outcome = await once(context, () => redo(async (): Promise<Outcome> => {
         const rows = await readNamed(store, space, entry.ops)
         const undone = entry.ops.map((op) => undo(rows.get(nameOf(op)), op, n))
         const changes = undone.filter((change) => typeof change === 'object')
         if (changes.length > 0) return commit(changes, true)
         throw new Problem('NOT_REVERTIBLE', 'Nothing of the change-set can be undone; "results" tells why.', { results: entry.ops.map(({ type, id }, index) => ({ type, id, status: 409, detail: undone[index] })) })
-      })
+      }))
       const done = new Map(outcome.results.map(({ resource, row }) => [nameOf({ type: resource, id: row.id }), row]))
       return {
         n: outcome.n,

@@ -14,6 +14,8 @@ export interface Memory {
 
 /** Reads what a batch of writes needs and is not remembered: HEAD and records, all at once. */
 export async function load (state: Memory, batch: readonly { readonly write: Write, readonly verify: boolean }[]): Promise<void> {
+  // Also refused writes are remembered, and they are many where someone means harm.
+  if (state.known.size >= MAX_KNOWN) state.known.clear()
   const { store, space } = batch[0]!.write
   const readsHead = state.head === 'unread' || batch.some(({ verify }) => verify)
   const unknown = new Map<string, Change>()
@@ -45,7 +47,6 @@ export function learnHead (state: Memory, { code, row }: Refusal): void {
 }
 
 export function remember (state: Memory, change: Change, known: Known | undefined): void {
-  if (state.known.size >= MAX_KNOWN) state.known.clear()
   state.known.set(recordKey(change), known)
 }
 

@@ -7,6 +7,9 @@ import { putDirectory, putHead, putIdempotency, putLog, putRow } from './rows.ts
 /** Kept this long, from the moment of the effect. */
 const IDEMPOTENCY_SECONDS = 24 * 3600
 const DAY_SECONDS = 24 * 3600
+/** DynamoDB takes 4 MB a transaction; a margin covers keys and encoding. A record has 150 KB at most. */
+const TRANSACTION_BYTES = 3_000_000
+const FEW = 20
 
 export interface Rules { readonly limits: Pick<Limits, 'spaceRecords' | 'spaceBytes'>, readonly retentionDays: number, readonly commitLeaseSeconds: number }
 
@@ -38,6 +41,7 @@ export function plan (write: Write, head: SpaceHead, known: readonly (Known | un
     return { resource: change.definition.resource, row, created: change.act === 'put' && !isLive(before) }
   })
   assertQuota(head, next, rules.limits)
+  assertTransaction(results)
   const outcome: Outcome = { n, at, results }
   const puts = [
     putLog(write.space, { n, at, sessionId: write.sessionId, batch: write.batch, expiresAt, ops: results.map(({ resource, row: { id, deletedAt }, created }) => ({ type: resource, id, act: created ? 'create' : deletedAt === undefined ? 'put' : 'delete' })) }),
@@ -82,6 +86,13 @@ function stamp (write: Write, { id, act, content, createdAt }: Change, before: K
   const row: Row = { ...write.space, id, ...content, rev: n, createdAt: createdAt ?? (isLive(before) ? before.createdAt : at), updatedAt: at }
   // A tombstone outlives its log entry: who still reads the entry must find what became of the record.
   return act === 'put' ? row : { ...row, deletedAt: at, purgeAt: expiresAt + DAY_SECONDS }
+}
+
+/** A tombstone keeps its content, so that many deletes can be more than a transaction takes. Few records never are. */
+function assertTransaction (results: readonly Result[]): void {
+  if (results.length <= FEW) return
+  const bytes = results.reduce((sum, { row }) => sum + Buffer.byteLength(JSON.stringify(row)), 0)
+  if (bytes > TRANSACTION_BYTES) throw new Problem('VALIDATION_FAILED', `These ${results.length} changes write ${bytes} bytes at once; ${TRANSACTION_BYTES} fit. Send fewer of them in a request.`, { errors: [{ pointer: '/changes', detail: 'are too large together' }], limit: { name: 'transactionBytes', value: TRANSACTION_BYTES, sent: bytes } })
 }
 
 function assertQuota (before: SpaceHead, after: SpaceHead, { spaceRecords, spaceBytes }: Rules['limits']): void {

@@ -29,6 +29,8 @@ export async function readLog (store: Store, space: SpaceKey, from: number, to: 
 
 /** As readLog, the newest first. */
 export async function readLogBackwards (store: Store, space: SpaceKey, from: number, to: number, limit: number): Promise<Entry[]> {
+  // A space that was founded and not yet written to; the store refuses a range that ends before it begins.
+  if (from > to) return []
   const { data } = await LogEntry.query.byNumber(space).between({ n: from }, { n: to }).go({ ...store, consistent: true, pages: 1, limit, order: 'desc' })
   return data
 }
@@ -133,11 +135,10 @@ export async function readBatch (store: Store, space: SpaceKey, id: string): Pro
   return data ?? undefined
 }
 
-/** The changes of one part. @throws Error where it is gone */
-export async function readBatchPart (store: Store, space: SpaceKey, id: string, part: number): Promise<string> {
+/** The changes of one part, as JSON text; undefined where it is gone. */
+export async function readBatchPart (store: Store, space: SpaceKey, id: string, part: number): Promise<string | undefined> {
   const { data } = await BatchPart.get({ ...space, id, part }).go({ ...store, consistent: true })
-  if (data === null) throw new Error(`part ${part} of a batch is gone`)
-  return data.changes
+  return data?.changes
 }
 
 /** The outcome under its Idempotency-Key; refused where an unexpired one exists. */

@@ -83,15 +83,19 @@ export function createStagedCommits (rules: Rules, now: () => number, committed:
 
   /** What part `part` becomes after `head`, with the records as they are, or as `ahead` says they will be. */
   async function planPart ({ store, space, owner, batch: { id, sizes } }: Job, part: number, head: SpaceHead, ahead?: Map<string, Row>): Promise<Planned> {
-    const staged = JSON.parse(await readBatchPart(store, owner, id, part)) as StagedChange[]
+    const text = await readBatchPart(store, owner, id, part)
+    if (text === undefined) throw new PartGone()
+    const staged = JSON.parse(text) as StagedChange[]
     const rows = new Map([...await readNamed(store, space, staged), ...ahead ?? []])
     const changes = staged.flatMap((change) => toChange(change, rows.get(nameOf(change))))
     const known = changes.map(({ definition, id }): Known | undefined => {
       const row = rows.get(nameOf({ type: definition.resource, id }))
       return row && knownOf(definition, row)
     })
-    const write: Write = { store, space, changes, sessionId: undefined, batch: { id, part, parts: sizes.length } }
-    return plan(write, head, known, now(), rules)
+    // Once a part is written there is no way back: what the rehearsal has allowed is not asked again.
+    const allowed = ahead === undefined ? changes.map(({ precondition: _, ...change }) => change) : changes
+    const write: Write = { store, space, changes: allowed, sessionId: undefined, batch: { id, part, parts: sizes.length } }
+    return plan(write, head, known, now(), ahead === undefined ? { ...rules, limits: { spaceRecords: Infinity, spaceBytes: Infinity } } : rules)
   }
 
   /** Plans all parts and writes none of them. @returns HEAD, whose lock may have gone on @throws what stands in the way */
@@ -125,8 +129,12 @@ export function createStagedCommits (rules: Rules, now: () => number, committed:
       const part = head.lock.part + 1
       const planned = await planPart(job, part, head)
       const after = { ...planned.head, lock: part < parts ? { ...head.lock, part } : undefined }
-      const last = part === parts ? [putBatch(owner, { ...batch, state: 'committing' }, { ...batch, state: 'committed', first: after.n - parts + 1, last: after.n })] : []
-      if (await transact(store, [putHead(space, head, after), ...planned.puts, ...last]) === undefined) {
+      // The first part is where it can no longer be changed, or given up: whoever did either meanwhile has moved its row.
+      const before: BatchRow = { ...batch, state: part === 1 ? 'committing' : 'writing' }
+      const moves = part === parts
+        ? [putBatch(owner, before, { ...batch, state: 'committed', first: after.n - parts + 1, last: after.n })]
+        : part === 1 ? [putBatch(owner, before, { ...batch, state: 'writing' })] : []
+      if (await transact(store, [putHead(space, head, after), ...planned.puts, ...moves]) === undefined) {
         committed(space, after.n)
         head = after
       } else {
@@ -142,8 +150,22 @@ export function createStagedCommits (rules: Rules, now: () => number, committed:
     if (isAlive(space, head.lock)) return 'held'
     if (head.lock.part === 0) return 'free'
     const owner = spaceKey(space.tenantId, 'USER', head.lock.owner)
-    await finish({ store, space, owner, batch: (await readBatch(store, owner, head.lock.batch))! }, head)
+    const batch = await readBatch(store, owner, head.lock.batch)
+    try {
+      if (batch === undefined) throw new PartGone()
+      await finish({ store, space, owner, batch }, head)
+    } catch (error) {
+      // Swept, after a week in which nobody came: what is written of it stays, and the space goes on.
+      if (!(error instanceof PartGone)) throw error
+      await transact(store, release(store, space, head))
+    }
     return 'moved'
+  }
+
+  /** HEAD goes on by an empty change-set, without the lock: whoever still has the old HEAD in hand can write nothing. */
+  function release (store: Store, space: SpaceKey, head: SpaceHead): object[] {
+    const { head: next, puts } = plan({ store, space, changes: [], sessionId: undefined }, head, [], now(), rules)
+    return [putHead(space, head, next), ...puts]
   }
 
   return {
@@ -161,7 +183,7 @@ export function createStagedCommits (rules: Rules, now: () => number, committed:
             continue
           }
           // Where this is refused someone else has found the lock dead, and gone on without it.
-          await transact(store, [putHead(space, locked, { ...locked, lock: undefined }), putBatch(owner, { ...batch, state: 'committing' }, { ...batch, state: 'open' })])
+          await transact(store, [...release(store, space, locked), putBatch(owner, { ...batch, state: 'committing' }, { ...batch, state: 'open' })])
           throw error
         }
       }
@@ -170,6 +192,11 @@ export function createStagedCommits (rules: Rules, now: () => number, committed:
     },
     settle
   }
+}
+
+/** A part of a batch, or all of it, is no longer there. */
+class PartGone extends Error {
+  override readonly name = 'PartGone'
 }
 
 const tooSlow = () => new Problem('CONTENTION', 'The commit took so long that others no longer waited for it; nothing of it was written. Try again.', { retryAfter: 1 })

@@ -14,8 +14,6 @@ import { refused } from './push.ts'
 /** What one transaction of a commit takes beside HEAD, the log entry and the batch itself, and what one row holds. */
 const PART_CHANGES = 96
 const PART_BYTES = 300_000
-/** Changes in one request: their parts, and the batch, are written in one transaction. */
-const APPENDED_CHANGES = 5000
 const OPEN_SECONDS = 2 * 3600
 /** Rows are swept so much later: a commit that was begun in time is never left without them. */
 const KEPT_SECONDS = 7 * 24 * 3600
@@ -56,15 +54,15 @@ export function batches (context: Context) {
     const lock = (await readHead(store, await spaceOf(batch)))?.lock
     return lock?.batch === batch.id ? lock : undefined
   }
-  const assertOpen = async (batch: BatchRow) => { if (batch.state === 'committed' || await isCommitting(batch)) throw committing() }
+  const assertOpen = async (batch: BatchRow) => { if (batch.state === 'committed' || batch.state === 'writing' || await isCommitting(batch)) throw committing() }
   const isCommitting = async (batch: BatchRow) => (await lockOf(batch)) !== undefined
 
   async function status (batch: BatchRow): Promise<BatchStatus> {
     const { id, target, sizes, bytes, createdAt, first, last, state } = batch
-    const lock = state === 'committing' ? await lockOf(batch) : undefined
+    const lock = state === 'committing' || state === 'writing' ? await lockOf(batch) : undefined
     const committed = state === 'committed' ? sizes : sizes.slice(0, lock?.part ?? 0)
     return {
-      id, state: state === 'committed' ? state : lock === undefined ? 'open' : 'committing', space: target, changes: sum(sizes), bytes, committed: sum(committed), createdAt,
+      id, state: state === 'committed' ? state : lock === undefined && state !== 'writing' ? 'open' : 'committing', space: target, changes: sum(sizes), bytes, committed: sum(committed), createdAt,
       expiresAt: new Date(endOf(batch)).toISOString(), ...first !== undefined && last !== undefined && { first, last }
     }
   }
@@ -72,7 +70,8 @@ export function batches (context: Context) {
   /** Writes further parts and the batch that counts them, in one transaction. @throws Problem BATCH_STATE where the batch moved on */
   async function stage (before: BatchRow | undefined, batch: BatchFields, changes: readonly PushedChange[]): Promise<BatchRow> {
     assertFit(changes)
-    if (changes.length > APPENDED_CHANGES) throw overLimit('appendedChanges', APPENDED_CHANGES, changes.length, `a request stages at most ${APPENDED_CHANGES}`)
+    // Their parts, and the batch, are written in one transaction.
+    if (changes.length > limits.appendedChanges) throw overLimit('appendedChanges', limits.appendedChanges, changes.length, `a request stages at most ${limits.appendedChanges} changes`)
     if ((changes[0]!.space ?? ME) !== batch.target) throw invalid('/changes/0/space', `the batch is for the space ${batch.target}`)
     const prepared = prepare(await inSpaceOf(context, changes), changes)
     const parts = partsOf(changes.map((change): StagedChange => {

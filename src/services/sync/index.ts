@@ -42,6 +42,7 @@ export function sync (context: Context) {
         if (!nothing || wait === 0 || from === undefined) return pulled
         const seen = new Map([...spacesOf(pulled.cursor)].map(([key, n]) => [nameOf(key), n]))
         if (!await subscription.beyond(seen, until - Date.now(), signal)) return pulled
+        if (Date.now() >= until) return pulled
         // What woke it before may not be visible yet, and would wake it again at once.
         if (woken) await pause(FRUITLESS_MS)
         woken = true

@@ -51,7 +51,7 @@ async function advance (context: Context, given: Positions | undefined, limit: n
   async function advanceSpace (name: string, from: Position): Promise<void> {
     let position = from
     if (position.snapshot !== undefined) {
-      const page = await snapshotPage(store, spaceOf(name), position, limit - ops)
+      const page = await snapshotPage(store, spaceOf(name), position, limit - ops, MAX_PAGE_BYTES - bytes)
       add({ space: name, ops: page.ops })
       positions.set(name, position = page.position)
     }
@@ -75,12 +75,12 @@ async function advance (context: Context, given: Positions | undefined, limit: n
 
   try {
     await advanceSpace(ME, positions.get(ME)!)
-    await Promise.all(changes.flatMap(({ ops }) => ops).filter(({ type }) => type === membership.resource).map(async ({ id, act }) => {
+    for (const { id, act } of changes.flatMap(({ ops }) => ops).filter(({ type }) => type === membership.resource)) {
       const name = GROUP + id
       if (act === 'leave') positions.delete(name)
       // Who left and came back between two pulls goes on where it was: the log has no hole.
       else if (!positions.has(name)) positions.set(name, await beginSnapshot(store, spaceOf(name), now()))
-    }))
+    }
     const names = [...positions.keys()].filter((name) => name !== ME)
     const members = await groups.among(names.map((name) => name.slice(GROUP.length)))
     for (const name of names) {

@@ -49,8 +49,8 @@ export async function push (given: Context, { changes, confirm = false }: Push):
   return answer(changes, await once(context, () => redo(attempt)))
 }
 
-/** What was built on a record that moved on meanwhile is built again. */
-async function redo<T> (attempt: () => Promise<T>): Promise<T> {
+/** What was built on a record that moved on meanwhile is built again. @throws Problem CONTENTION, and what `attempt` throws */
+export async function redo<T> (attempt: () => Promise<T>): Promise<T> {
   for (let tries = 0; tries < MAX_REDO; tries++) {
     try {
       return await attempt()

@@ -45,21 +45,33 @@ async function lastSettled (store: Store, space: SpaceKey, head: SpaceHead): Pro
   }
 }
 
+/** Rows that are looked at together, also where fewer are wanted: tombstones lie between records. And how often for one answer. */
+const LOOK = 100
+const MAX_LOOKS = 20
+
 /**
  * The next records of a snapshot, in the order of kinds and ids.
  * @param limit records, at least 1
+ * @param maxBytes of their JSON; up to 1 MB more, which is a page of the store
  * @returns `position` without a snapshot where that was all
  */
-export async function snapshotPage (store: Store, space: SpaceKey, position: Position, limit: number): Promise<{ ops: Op[], position: Position }> {
+export async function snapshotPage (store: Store, space: SpaceKey, position: Position, limit: number, maxBytes: number): Promise<{ ops: Op[], position: Position }> {
   const { snapshot, ...reached } = position
   let { kind, after } = snapshot!
   const ops: Op[] = []
-  while (kind < KINDS.length && ops.length < limit) {
+  let bytes = 0
+  for (let looks = 0; kind < KINDS.length && ops.length < limit && bytes < maxBytes && looks < MAX_LOOKS; looks++) {
     const definition = KINDS[kind]!
-    const { rows, last } = await recordsAfter({ store, space }, definition, after, limit - ops.length)
-    ops.push(...rows.map((row) => opOf(definition.resource, row)))
-    if (last === undefined) kind++
-    after = last
+    const wanted = limit - ops.length
+    const { rows, last } = await recordsAfter({ store, space }, definition, after, Math.max(wanted, LOOK))
+    const told = rows.slice(0, wanted).map((row) => opOf(definition.resource, row))
+    ops.push(...told)
+    bytes += Buffer.byteLength(JSON.stringify(told))
+    if (told.length < rows.length) after = told.at(-1)!.id
+    else {
+      if (last === undefined) kind++
+      after = last
+    }
   }
   return { ops, position: kind < KINDS.length ? { ...reached, snapshot: { kind, after } } : reached }
 }

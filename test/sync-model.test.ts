@@ -46,6 +46,9 @@ async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
   const random = seeded(seed)
   let era = 0
   const at = (hub: number) => era * 2 + hub
+  const running: Promise<unknown>[] = []
+  const pulling: Promise<unknown>[] = []
+  let pace = Promise.resolve()
 
   const kept = memoryStore()
   let [clientHub, asksLeft] = [0, Infinity]
@@ -79,6 +82,19 @@ async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
     return answer.body.more || answer.body.changes.length > 0
   }
 
+  /** A hundred days pass. What was under way then has ended and is visible to all: a store lags by moments, not by months. */
+  async function later (): Promise<void> {
+    if (era === 1) return
+    await Promise.all(running)
+    let goOn = () => {}
+    pace = new Promise((resolve) => { goOn = resolve })
+    await Promise.all(pulling)
+    await faults.settled()
+    era = 1
+    goOn()
+    for (const space of [...users.map((user) => spaceKey(tenant, 'USER', user)), ...['g1', 'g2'].map((group) => spaceKey(tenant, 'GROUP', group))]) swept += await sweep(store, space, random)
+  }
+
   async function take ({ step }: Trial['steps'][number], title: string): Promise<unknown> {
     switch (step.does) {
       case 'edit': return client.space(step.group === undefined ? 'me' : `group:${step.group}`).bookmarks.put(step.id, page(title))
@@ -108,22 +124,21 @@ async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
         return staged.status === 201 && people[0]![at(step.hub)]!.post(`/v1/sync/batches/${staged.body.id}/commit`, {})
       }
       case 'join': case 'leave': return people[step.user]![at(0)]!.post(`/test/groups/${step.group}/${step.does}`, undefined)
-      case 'later':
-        if (era === 1) return
-        era = 1
-        for (const space of [...users.map((user) => spaceKey(tenant, 'USER', user)), ...['g1', 'g2'].map((group) => spaceKey(tenant, 'GROUP', group))]) swept += await sweep(store, space, random)
+      case 'later': return later()
     }
   }
 
   let quiet = false
   const listening = listeners.map(async (_, device) => {
-    for (; !quiet; await new Promise((resolve) => { setTimeout(resolve, random() * 60) })) await pull(device, random() < 0.5 ? 0 : 1, 1 + Math.floor(random() * 6))
+    for (; !quiet; await new Promise((resolve) => { setTimeout(resolve, random() * 60) })) {
+      await pace
+      await (pulling[device] = pull(device, random() < 0.5 ? 0 : 1, 1 + Math.floor(random() * 6)))
+    }
   })
-  const running: Promise<unknown>[] = []
   for (const [index, next] of steps.entries()) {
     const done = take(next, `${number}.${index}`)
     running.push(done)
-    if (next.waits) await done
+    if (next.waits || next.step.does === 'later') await done
     await new Promise((resolve) => { setTimeout(resolve, random() * 30) })
   }
   await Promise.all(running)

@@ -149,6 +149,13 @@ export function createFaults ({ random, ...given }: { random: () => number } & P
     return result
   }
 
+  async function settled (): Promise<void> {
+    await Promise.allSettled(underWay)
+    const last = Math.max(0, ...[...changes.values()].flat().map(({ visibleAt }) => visibleAt).filter(Number.isFinite))
+    // Timers may come a little early.
+    while (performance.now() < last) await pause(Math.ceil(last - performance.now()))
+  }
+
   return {
     /** May be changed on the way. */
     rates,
@@ -163,11 +170,10 @@ export function createFaults ({ random, ...given }: { random: () => number } & P
     /** No more faults; resolves when everything that was written until now is visible. */
     async quiet (): Promise<void> {
       on = false
-      await Promise.allSettled(underWay)
-      const last = Math.max(0, ...[...changes.values()].flat().map(({ visibleAt }) => visibleAt))
-      // Timers may come a little early.
-      while (performance.now() < last) await pause(Math.ceil(last - performance.now()))
+      await settled()
     },
+    /** Resolves when everything that was sent until now has ended, and is visible. Faults go on. */
+    settled,
     /** Faults again, after `quiet`. */
     resume () { on = true },
     /**

@@ -160,6 +160,19 @@ t.test('a cursor is good for years while nothing happens, and expires with the l
   t.strictSame(told((await since(ida, current)).changes), [[2, 'put bookmark b2']], 'and the first goes on')
 })
 
+t.test('a first sync goes on also where entries were swept and an older one was not: TTL keeps no order', async (t) => {
+  const { person: zoe } = await newcomer('zoe')
+  for (const id of ['b1', 'b2']) await zoe.put(`/v1/bookmarks/${id}`, page)
+  clock += 100 * DAY
+  await LogEntry.delete({ ...spaceKey('acme', 'USER', 'zoe'), n: 2 }).go(store)
+  await zoe.put('/v1/bookmarks/b3', page)
+  const device = createDevice(zoe)
+  await device.pull()
+  t.strictSame([...device.held.keys()], ['me bookmark b1', 'me bookmark b2', 'me bookmark b3'])
+  await zoe.put('/v1/bookmarks/b4', page)
+  t.strictSame(told((await since(zoe, device.cursor!)).changes), [[4, 'put bookmark b4']])
+})
+
 t.test('an epoch that went on, or a floor above it, expires a cursor', async (t) => {
   const { person: jon, cursor } = await newcomer('jon')
   await jon.put('/v1/bookmarks/b1', page)

@@ -14,7 +14,7 @@ import { pastTheHub, person, startHub, type Hub, type Person } from './hub.ts'
 /** Several hubs on one store, behind one layer of faults: what devices have to live with. */
 export interface World {
   readonly faults: Faults
-  /** Hubs whose clocks disagree. The second half of them lives 100 days later. */
+  /** Hubs whose clocks disagree: by pairs in the order of ERAS, where a test does not say otherwise. */
   readonly hubs: readonly FastifyInstance[]
   /** The store as it is. */
   readonly store: Store
@@ -24,7 +24,9 @@ export interface World {
 }
 
 const MINUTE = 60_000
-export const LATER = 100 * 24 * 60 * MINUTE
+const DAY = 24 * 60 * MINUTE
+/** Milliseconds from now: today, a day on which nothing may have expired yet, and one on which all that is written today may have. */
+export const ERAS = [0, 30 * DAY, 100 * DAY] as const
 /** Groups have no routes of their own yet: the services that make and end a membership, as a test reaches them. */
 export const groups: FastifyPluginAsync = async (app) => {
   app.post<{ Params: { group: string } }>('/test/groups/:group/join', ({ services, params }) => services.memberships.join(params.group, 'editor'))
@@ -34,7 +36,7 @@ export const groups: FastifyPluginAsync = async (app) => {
 const KINDS = Object.values(registry) as unknown as Definition[]
 
 /** @param clocks of the hubs, in milliseconds from now */
-export async function startWorld (t: Test, seed: number, rates: Partial<Rates>, clocks = [10 * MINUTE, -10 * MINUTE, LATER + 10 * MINUTE, LATER - 10 * MINUTE]): Promise<World> {
+export async function startWorld (t: Test, seed: number, rates: Partial<Rates>, clocks = ERAS.flatMap((era) => [era + 10 * MINUTE, era - 10 * MINUTE])): Promise<World> {
   const faults = createFaults({ random: seeded(seed), ...rates })
   const hub = await startHub(t, { commitLeaseSeconds: 0.3 })
   const hubs = await Promise.all(clocks.map((clock) => buildApp(hub.config, { open: faults.open, now: () => Date.now() + clock, logStream: { write: () => {} }, plugin: groups })))
@@ -90,10 +92,13 @@ async function recordsOf (store: Store, space: SpaceKey): Promise<Map<string, un
   return found
 }
 
-/** What TTL may do at any time after expiry: takes some of a space's expired entries and tombstones, in any order, and leaves others. */
-export async function sweep (store: Store, space: SpaceKey, random: () => number): Promise<number> {
+/**
+ * What TTL may do at any time after expiry: takes some of a space's expired entries and tombstones, in any order, and leaves others.
+ * @param era how much later than now, in milliseconds
+ */
+export async function sweep (store: Store, space: SpaceKey, random: () => number, era: number): Promise<number> {
   let swept = 0
-  const before = (Date.now() + LATER) / 1000
+  const before = (Date.now() + era) / 1000
   const { data: entries } = await LogEntry.query.byNumber(space).go({ ...store, pages: 'all' })
   for (const { n, expiresAt } of entries) {
     if (expiresAt > before || random() < 0.3) continue

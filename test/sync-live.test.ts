@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { decodeJwt, decodeProtectedHeader, importPKCS8, SignJWT } from 'jose'
@@ -108,6 +108,26 @@ t.test('a user has so many connections and no more, and gets them back', async (
   stream.close()
   for (let status = 429; status === 429;) status = (await dave.get(`/v1/sync?cursor=${cursor}&wait=1`)).status
   t.pass('they came back')
+})
+
+t.test('who was answered, or went away, leaves nothing behind on what all of them listen to', async (t) => {
+  const leaving = await startHub(t)
+  const { closing } = leaving.app
+  const warnings: Error[] = []
+  process.on('warning', (warning) => { warnings.push(warning) })
+  const isa = await leaving.as({ tenant: 'acme', user: 'isa' })
+  const cursor = await cursorOf('isa', leaving)
+  const stream = await connect(t, leaving, isa.token, `/v1/sync/live?cursor=${cursor}`)
+  const polls = Array.from({ length: 15 }, () => isa.get(`/v1/sync?cursor=${cursor}&wait=20`))
+  while (getEventListeners(closing, 'abort').length < 16) await new Promise((resolve) => { setTimeout(resolve, 5) })
+  await isa.put('/v1/bookmarks/b', page)
+  for (const { body } of await Promise.all(polls)) t.match(body.changes, [{}])
+  await isa.get(`/v1/sync?cursor=${cursor}`)
+  stream.close()
+  while (getEventListeners(closing, 'abort').length > 0) await new Promise((resolve) => { setTimeout(resolve, 5) })
+  const dependants = Object.getOwnPropertySymbols(closing).filter(({ description }) => description === 'kDependantSignals').map((name) => (closing as unknown as Record<symbol, Set<unknown> | null>)[name]?.size ?? 0)
+  t.strictSame(dependants.filter((size) => size > 0), [], 'and no signal that was derived from it is kept')
+  t.strictSame(warnings.map(({ name }) => name), [], 'sixteen who wait are no leak')
 })
 
 t.test('when the hub ends, who waits is answered and streams end', async (t) => {

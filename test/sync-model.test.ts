@@ -60,7 +60,7 @@ async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
     token: people[0]![0]!.token,
     store: kept,
     random,
-    sleep: (_milliseconds, signal) => new Promise((resolve) => { setTimeout(resolve, 3); signal?.addEventListener('abort', () => { resolve() }) }),
+    sleep: () => new Promise((resolve) => { setTimeout(resolve, 3) }),
     fetch: async (...ask) => {
       if (asksLeft <= 0) throw new TypeError('the process is gone')
       const answer = await fetchFrom(() => hubs[at(clientHub)]!)(...ask)

@@ -1,5 +1,7 @@
+import { setMaxListeners } from 'node:events'
 import { Server } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
+import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 
 /** The port closes once nobody has connected for this time, and after MAX_ACCEPTING_MS at the latest. */
@@ -11,6 +13,11 @@ declare module 'fastify' {
     readonly draining: boolean
     /** Comes when the hub begins to end: who waits for changes is answered then. */
     readonly closing: AbortSignal
+    /**
+     * Comes when the client is gone, or the hub begins to end. Leaves nothing behind once the reply has closed;
+     * AbortSignal.any would leave an entry on `closing` for each request, as long as the hub runs (seen with Node 20).
+     */
+    untilGone (reply: FastifyReply): AbortSignal
     /**
      * Ends the hub without cutting anyone off: /ready answers 503 and every answer closes its connection for the grace
      * time, so that a load balancer and keep-alive clients go elsewhere; then the port closes and what is in flight finishes.
@@ -25,7 +32,21 @@ export default fp(async (app) => {
   let open = 0
   let answered = () => {}
   const closing = new AbortController()
+  // One for each request that may wait: they are many, and each takes its own away.
+  setMaxListeners(0, closing.signal)
   app.decorate('closing', closing.signal)
+  app.decorate('untilGone', ({ raw }: FastifyReply) => {
+    const gone = new AbortController()
+    const end = () => {
+      closing.signal.removeEventListener('abort', end)
+      gone.abort()
+    }
+    raw.once('close', end)
+    closing.signal.addEventListener('abort', end)
+    // Who is gone already will not close again.
+    if (raw.destroyed || closing.signal.aborted) end()
+    return gone.signal
+  })
   app.addHook('preClose', async () => { closing.abort() })
   app.decorate('draining', { getter: () => draining })
   app.addHook('onRequest', (_request, reply, done) => {

@@ -27,11 +27,9 @@ export default async function live (app: FastifyInstance, { limits, streamSecond
   }, async (request, reply) => {
     if (streamSeconds === 0) throw new Problem('LIVE_UNAVAILABLE', 'Answers can\'t be streamed here. Wait for changes with GET /v1/sync?wait=25.', { headers: { link: '</v1/sync?wait=25>; rel="alternate"' } })
     const { cursor, limit } = request.query
-    const gone = new AbortController()
-    reply.raw.once('close', () => { gone.abort() })
     // Then the client comes again with its last cursor: with a token that is checked, and to a process that may be another.
     const timeout = AbortSignal.timeout(Math.max(0, Math.min(streamSeconds * 1000, request.identity!.expiresAt - Date.now())))
-    const signal = AbortSignal.any([app.closing, gone.signal, timeout])
+    const signal = AbortSignal.any([app.untilGone(reply), timeout])
     // Who is gone already will not close again.
     if (reply.raw.destroyed) return reply
     const leave = request.services.sync.enter()

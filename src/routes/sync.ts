@@ -103,9 +103,7 @@ export default async function sync (app: FastifyInstance, { limits }: { limits: 
     }
   }, async (request, reply): Promise<Pulled> => {
     const { cursor, limit, wait = 0 } = request.query
-    const gone = new AbortController()
-    reply.raw.once('close', () => { gone.abort() })
-    return request.services.sync.pull({ cursor, limit, wait: wait * 1000, signal: AbortSignal.any([app.closing, gone.signal]) })
+    return request.services.sync.pull({ cursor, limit, ...wait > 0 && { wait: wait * 1000, signal: app.untilGone(reply) } })
   })
 
   app.post<{ Body: Push, Querystring: { batch?: boolean } }>('/v1/sync', {

@@ -117,13 +117,27 @@ export async function startHub (t: Test, changes: Partial<Config> = {}, override
 
 /** A person with any token. */
 export function person (app: FastifyInstance, token: string): Person {
+  return personBy(token, async (method, url, headers, payload) => {
+    const { statusCode, headers: given, payload: text } = await app.inject({ method, url, headers, ...payload !== undefined && { payload } } as InjectOptions)
+    return { status: statusCode, headers: given, text }
+  })
+}
+
+/** A person with any token who reaches a hub over the network. */
+export function remotePerson (origin: string, token: string): Person {
+  return personBy(token, async (method, url, headers, body) => {
+    const answer = await fetch(origin + url, { method, headers, ...body !== undefined && { body } })
+    return { status: answer.status, headers: Object.fromEntries(answer.headers), text: await answer.text() }
+  })
+}
+
+function personBy (token: string, send: (method: string, url: string, headers: Record<string, string>, payload: string | Buffer | undefined) => Promise<Omit<Answer, 'body'>>): Person {
   const request: Person['request'] = async (method, url, payload, headers = {}) => {
     const authorization = token === '' ? {} : { authorization: `Bearer ${token}` }
     const json = payload === undefined ? {} : { 'content-type': 'application/json' }
-    const response = await app.inject({ method: method, url, headers: { ...authorization, ...json, ...headers }, ...payload === undefined ? {} : { payload: typeof payload === 'string' || Buffer.isBuffer(payload) ? payload : JSON.stringify(payload) } } as InjectOptions)
-    const text = response.payload
-    const isJson = /json/.test(String(response.headers['content-type']))
-    return { status: response.statusCode, headers: response.headers, text, body: isJson && text !== '' ? JSON.parse(text) : undefined }
+    const answer = await send(method, url, { ...authorization, ...json, ...headers } as Record<string, string>, payload === undefined || typeof payload === 'string' || Buffer.isBuffer(payload) ? payload : JSON.stringify(payload))
+    const isJson = /json/.test(String(answer.headers['content-type']))
+    return { ...answer, body: isJson && answer.text !== '' ? JSON.parse(answer.text) : undefined }
   }
   return {
     token,

@@ -5,6 +5,7 @@ import type { Definition } from '../../entities/definition.ts'
 import { spaceKey, type SpaceKey } from '../../entities/fields.ts'
 import { LogEntry } from '../../entities/space.ts'
 import { buildApp } from '../../src/app.ts'
+import { loadConfig } from '../../src/config.ts'
 import { openClient } from '../../src/store/client.ts'
 import type { Row } from '../../src/services/space/change.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -38,7 +39,7 @@ const KINDS = Object.values(registry) as unknown as Definition[]
 /** @param clocks of the hubs, in milliseconds from now */
 export async function startWorld (t: Test, seed: number, rates: Partial<Rates>, clocks = ERAS.flatMap((era) => [era + 10 * MINUTE, era - 10 * MINUTE])): Promise<World> {
   const faults = createFaults({ random: seeded(seed), ...rates })
-  const hub = await startHub(t, { commitLeaseSeconds: 0.3 })
+  const hub = await startHub(t, { commitLeaseSeconds: 0.3, limits: { ...loadConfig({}).limits, spaceRecords: 1_000_000, spaceBytes: 1e12 } })
   const hubs = await Promise.all(clocks.map((clock) => buildApp(hub.config, { open: faults.open, now: () => Date.now() + clock, logStream: { write: () => {} }, plugin: groups })))
   t.teardown(() => Promise.all(hubs.map((app) => app.close())))
   const store = { client: openClient(pastTheHub(hub.config)), table: hub.config.table }

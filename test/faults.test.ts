@@ -40,7 +40,7 @@ const failure = (promise: Promise<unknown>) => promise.then(() => undefined, (er
 const codes = async (promise: Promise<unknown>) => (await failure(promise))?.CancellationReasons?.map(({ Code }) => Code)
 
 t.test('a committed transaction is seen in pieces, never backwards, and whole once it is quiet', async (t) => {
-  const { faults, pk, row, one, two } = world({ spread: 100 })
+  const { faults, pk, row, one, two } = world({ spread: 400 })
   const keys = Array.from({ length: 30 }, (_, index) => `R${index + 10}`)
   await put(raw, ...keys.slice(0, 20).map((sk) => row(sk, 1)))
   let done = false
@@ -53,7 +53,7 @@ t.test('a committed transaction is seen in pieces, never backwards, and whole on
   await writing
   t.ok(looks.some((look) => look.includes(2) && look.includes(1) && look.includes(0)), 'some new, some as they were, some not there yet')
   t.ok(looks.every((look, turn) => turn === 0 || look.every((v, index) => v >= looks[turn - 1]![index]!)))
-  faults.rates.spread = 300
+  faults.rates.spread = 1000
   await put(one, ...keys.map((sk) => row(sk, 3)))
   t.ok((await query(two, pk)).Items.some(({ v }) => v === 2))
   await faults.quiet()

@@ -27,6 +27,9 @@ export interface Rates {
 /** delayed: items that were put off; stale: items that a reader was given as they had been; clash: transactions that met. */
 const NONE = { delayed: 0, stale: 0, held: 0, conflict: 0, clash: 0, throttle: 0, lost: 0, cut: 0, unprocessed: 0, swept: 0 }
 
+/** Items that may be remembered before those are looked for that can be seen by now. */
+const MANY = 10_000
+
 export type Faults = ReturnType<typeof createFaults>
 type Row = Record<string, unknown>
 interface Change { readonly before: Row | undefined, visibleAt: number }
@@ -111,6 +114,8 @@ export function createFaults ({ random, ...given }: { random: () => number } & P
       // Before it is sent: nobody may see the new state, and then the old one again.
       for (const [index, { writes }] of actions.entries()) if (writes) mine.set(names[index]!, { before: before.get(names[index]!), visibleAt: Infinity })
       for (const [name, change] of mine) changes.set(name, [...changes.get(name) ?? [], change])
+      // What nobody reads again is forgotten here, or a long run would fill the memory.
+      if (changes.size > MANY) for (const name of changes.keys()) hidden(name)
       return await send()
     } catch (error) {
       refused = (error as Error).name === 'TransactionCanceledException'
@@ -151,7 +156,8 @@ export function createFaults ({ random, ...given }: { random: () => number } & P
 
   async function settled (): Promise<void> {
     await Promise.allSettled(underWay)
-    const last = Math.max(0, ...[...changes.values()].flat().map(({ visibleAt }) => visibleAt).filter(Number.isFinite))
+    let last = 0
+    for (const [name, list] of changes) if (hidden(name) !== undefined) for (const { visibleAt } of list) if (Number.isFinite(visibleAt)) last = Math.max(last, visibleAt)
     // Timers may come a little early.
     while (performance.now() < last) await pause(Math.ceil(last - performance.now()))
   }

@@ -17,7 +17,7 @@ const USAGE = `npm run mutants: plants known bugs, one at a time, in a copy of t
   --passed   the suites are known to pass as they are: they are not run without a bug first
 
 Every suite must pass unchanged first; a mutant that its suite does not notice, or that no longer fits the code, is a
-failure (exit code 1). Prints a table.`
+failure (exit code 1). Prints a table; a suite that a bug only keeps from ending is named there.`
 
 const { values: { promise = [...PROMISES], suite, only = '', jobs, passed, help } } = parseArgs({ options: { promise: { type: 'string', multiple: true }, suite: { type: 'string', multiple: true }, only: { type: 'string' }, jobs: { type: 'string', default: '2' }, passed: { type: 'boolean', default: false }, help: { type: 'boolean' } } })
 if (help === true) console.log(USAGE)
@@ -27,7 +27,7 @@ async function main (mutants: readonly Mutant[]): Promise<number> {
   const copies = await Promise.all(Array.from({ length: Number(jobs) }, copyProject))
   try {
     const failing: string[] = []
-    if (!passed) await share([...new Set(mutants.map(({ suite }) => suite))], copies, async (copy, suite) => { if (!await passes(copy, suite)) failing.push(suite) })
+    if (!passed) await share([...new Set(mutants.map(({ suite }) => suite))], copies, async (copy, suite) => { if (await run(copy, suite) !== 'passed') failing.push(suite) })
     if (failing.length > 0) {
       console.error(`${failing.join(', ')}: fails without any mutant; mend that first`)
       return 1
@@ -37,7 +37,7 @@ async function main (mutants: readonly Mutant[]): Promise<number> {
       results.set(mutant, await plant(copy, mutant))
       console.error(`${results.size} of ${mutants.length}: ${mutant.name}: ${results.get(mutant)}`)
     })
-    const caught = [...results.values()].filter((result) => result === 'caught').length
+    const caught = [...results.values()].filter((result) => result.startsWith('caught')).length
     const rows = mutants.map((mutant) => `| ${mutant.name} | ${mutant.file} | ${mutant.suite} | ${results.get(mutant)} |`)
     console.log(['| planted bug | in | suite | result |', '|---|---|---|---|', ...rows, '', `${caught} of ${mutants.length} planted bugs caught`].join('\n'))
     return caught === mutants.length ? 0 : 1
@@ -66,14 +66,15 @@ async function plant (copy: string, { file, find, replace, suite }: Mutant): Pro
   const original = await readFile(path, 'utf8')
   if (original.split(find).length !== 2) return 'does not fit the code any more'
   await writeFile(path, original.replace(find, () => replace))
-  const survived = await passes(copy, suite)
+  const result = await run(copy, suite)
   await writeFile(path, original)
-  return survived ? 'SURVIVED' : 'caught'
+  return { passed: 'SURVIVED', failed: 'caught', late: 'caught by the clock alone' }[result]
 }
 
-/** Runs one suite in the copy, up to its first failure. */
-async function passes (cwd: string, suite: string): Promise<boolean> {
-  const child = spawn(process.execPath, ['node_modules/tap/dist/esm/run.mjs', '--disable-coverage', '--bail', '--timeout=200', '--reporter=silent', `test/${suite}.test.ts`], { cwd, stdio: 'ignore' })
-  const [code] = await once(child, 'exit') as [number | null]
-  return code === 0
+/** Runs one suite in the copy, up to its first failure. `late`: it did not fail, and did not end in time either. */
+async function run (cwd: string, suite: string): Promise<'passed' | 'failed' | 'late'> {
+  const child = spawn(process.execPath, ['node_modules/tap/dist/esm/run.mjs', '--disable-coverage', '--bail', '--timeout=400', '--reporter=tap', `test/${suite}.test.ts`], { cwd, stdio: ['ignore', 'pipe', 'ignore'] })
+  const [text, [code]] = await Promise.all([child.stdout.toArray(), once(child, 'exit') as Promise<[number | null]>])
+  if (code === 0) return 'passed'
+  return /^ *not ok .*timeout!/m.test(Buffer.concat(text as Buffer[]).toString()) ? 'late' : 'failed'
 }

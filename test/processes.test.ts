@@ -93,7 +93,7 @@ t.test('8 writers and 4 pollers of one space, through both, on a bad network: no
   t.teardown(() => { wire.rates = { lost: 0, cut: 0 } })
   const client = openClient({ ...loadConfig({}), dynamodbEndpoint: store })
   t.teardown(() => { client.destroy() })
-  await storm(t, { people: await people('storm'), tenant: 'acme', user: 'storm', store: { client, table }, writers: 8, pollers: 4, operations: OPERATIONS, rest: OPERATIONS > 2000 ? 20 : 1 })
+  await storm(t, { people: await people('storm'), tenant: 'acme', user: 'storm', store: { client, table }, writers: 8, pollers: 4, operations: OPERATIONS, rest: OPERATIONS > 2000 ? 200 : 1 })
   figure(t, 'requests to the store', JSON.stringify(wire.counts))
   t.ok(wire.counts.lost > 0 && wire.counts.cut > 0)
 })

@@ -202,7 +202,10 @@ t.test('whatever happens, after quiet every replica equals the server', async (t
   await Promise.all(Array.from({ length: LANES }, async () => {
     for (const number of numbers) {
       const found = await run(trials[number]!, number)
-      if (found.length > 0) missed.push(`trial ${number} of seed ${SEED} (SYNC_SEED=${SEED} SYNC_TRIALS=${TRIALS} SYNC_ONLY=${number}): ${found.slice(0, 3).join('; ')} after ${JSON.stringify(trials[number])}`)
+      if (found.length > 0) {
+        missed.push(`trial ${number} of seed ${SEED} (SYNC_SEED=${SEED} SYNC_TRIALS=${TRIALS} SYNC_ONLY=${number}): ${found.slice(0, 3).join('; ')} after ${JSON.stringify(trials[number])}`)
+        t.comment(missed.at(-1)!)
+      }
       if (missed.length > 5) return
       if (++done % 100 === 0) t.comment(`${done} trials`)
     }

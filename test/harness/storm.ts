@@ -18,7 +18,7 @@ export interface Storm {
   readonly writers: number
   readonly pollers: number
   readonly operations: number
-  /** Milliseconds that poller number k rests k times over between two pulls. */
+  /** Milliseconds that the first poller rests between two pulls, once it has caught up; the second twice as long, and so on. */
   readonly rest: number
 }
 
@@ -87,7 +87,7 @@ export async function storm (t: Test, { people, tenant, user, store, writers, po
       for (const { ops } of answer.body.changes) for (const op of ops) if (op.record !== undefined) op.record = { rev: op.rev }
       device.apply(answer.body)
       if (answer.body.more || answer.body.changes.length > 0) last = false
-      if (writing) await pause(index * rest)
+      if (writing && answer.body.more === false) await pause((index + 1) * rest)
     }
   }
 

@@ -39,8 +39,10 @@ export interface Definition<R extends TObject = TObject, I extends TObject = TOb
   readonly entity: E
   /** What a device is told to do with it, where that is not `put` and `delete`. */
   readonly acts?: { readonly put: 'join', readonly delete: 'leave' }
-  /** False for kinds that only the hub writes. */
+  /** False for kinds that only the hub writes; they count towards no quota. */
   readonly pushable: boolean
+  /** The kind of space that has such records, where not every space does. */
+  readonly only?: 'USER' | 'GROUP'
   store (input: Static<I>): Content<E>
   present (row: EntityItem<E>): Static<R>
 }

@@ -33,6 +33,9 @@ export function spaceKey (tenantId: string, spaceKind: 'USER' | 'GROUP', spaceId
   return Object.freeze({ tenantId: keyPart('tenantId', tenantId, TENANT_ID), spaceKind, spaceId: keyPart('spaceId', spaceId, PLAIN_ID) })
 }
 
+/** A space as one string: what processes remember spaces by. */
+export const spaceName = ({ tenantId, spaceKind, spaceId }: SpaceKey): string => `${tenantId}#${spaceKind}#${spaceId}`
+
 /** `value` itself, where it is a string of the grammar. @throws TypeError naming the part */
 export function keyPart (name: string, value: unknown, grammar: RegExp): string {
   if (typeof value !== 'string' || !grammar.test(value)) throw new TypeError(`${name} does not fit the grammar of keys`)

@@ -6,11 +6,12 @@ import { PlainId, Time, model, plainId, recordAttributes, recordIndexes } from '
 /** What someone may do in a group, from most to least. */
 export const ROLES = ['owner', 'editor', 'viewer'] as const
 export type Role = typeof ROLES[number]
+export const RoleName = Type.Union([Type.Literal('owner'), Type.Literal('editor'), Type.Literal('viewer')], { description: 'An owner manages the group, an editor changes what is in it, a viewer reads' })
 
 /** That its user belongs to a group: the id is the group's. It is in the user's own space, so its log tells devices of joins and leaves. */
 export const Membership = Type.Object({
   id: PlainId,
-  role: Type.Union([Type.Literal('owner'), Type.Literal('editor'), Type.Literal('viewer')]),
+  role: RoleName,
   rev: Type.Integer({ readOnly: true }),
   createdAt: Time,
   updatedAt: Time
@@ -35,6 +36,7 @@ export const membership = define({
   entity: MembershipEntity,
   acts: { put: 'join', delete: 'leave' },
   pushable: false,
+  only: 'USER',
   store: ({ role }) => ({ role }),
   present: ({ id, role, rev, createdAt, updatedAt }) => ({ id, role, rev, createdAt, updatedAt })
 })

@@ -14,6 +14,7 @@ import limits from './plugins/limits.ts'
 import log from './plugins/log.ts'
 import openapi from './plugins/openapi.ts'
 import operations from './plugins/operations.ts'
+import pairing from './plugins/pairing.ts'
 import problems, { clientError, send, toProblem } from './plugins/problems.ts'
 import services from './plugins/services.ts'
 import tenant from './plugins/tenant.ts'
@@ -61,7 +62,7 @@ export async function buildApp (config: Config, { open, sts, now = Date.now, log
 
   const stores = openStores(config, { sts, open })
   const waiters = createWaiters(config.limits.connectionsPerUser)
-  const shared = { config, now, waiters, writer: createWriter(config, now, waiters.wake), sealer: createSealer(config.secret), holes: new LRUCache<string, number>({ max: 1000 }), running: new Set<string>() }
+  const shared = { config, now, waiters, writer: createWriter(config, now, waiters.wake), sealer: createSealer(config.secret), holes: new LRUCache<string, number>({ max: 1000 }), seen: new LRUCache<string, number>({ max: 10_000 }), running: new Set<string>() }
   await app.register(problems)
   await app.register(headers)
   await app.register(log)
@@ -69,10 +70,12 @@ export async function buildApp (config: Config, { open, sts, now = Date.now, log
   await app.register(body)
   if (config.corsOrigins.length > 0) await app.register(cors, { origin: [...config.corsOrigins], methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'], exposedHeaders: ['etag', 'location', 'retry-after', 'ratelimit', 'x-request-id'] })
   await app.register(limits, { limits: config.limits })
-  await app.register(auth, { issuers: config.issuers })
+  await app.register(auth, { issuers: config.issuers, sealer: shared.sealer, now })
   await app.register(tenant)
-  await app.register(operations, { operations: createOperations(config, stores, now) })
+  const operatorWorld = createOperations(config, stores, now)
+  await app.register(operations, { operations: operatorWorld })
   await app.register(services, { stores, shared })
+  await app.register(pairing, { operations: operatorWorld })
   await app.register(openapi, { oauthDomain: config.oauthDomain, version: VERSION })
   if (plugin !== undefined) await app.register(plugin)
   await app.register(routes, { limits: config.limits, streamSeconds: config.streamSeconds })

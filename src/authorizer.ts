@@ -4,13 +4,15 @@ import { ConfigError, loadConfig } from './config.ts'
 import auth from './plugins/auth/index.ts'
 import problems from './plugins/problems.ts'
 import tenant from './plugins/tenant.ts'
+import { createSealer } from './services/cursor.ts'
 
 const config = loadConfig()
 if (config.local) throw new ConfigError('Neither TABLE_NAME nor ISSUERS is set, which means local mode; an authorizer has none. Set both.')
 
 const app = Fastify({ logger: { level: config.logLevel, base: null }, logController: new LogController({ disableRequestLogging: true }) })
 await app.register(problems)
-await app.register(auth, { issuers: config.issuers })
+// Of a device token it says whether the hub made it; whether its session still is, the hub asks.
+await app.register(auth, { issuers: config.issuers, sealer: createSealer(config.secret), now: Date.now })
 await app.register(tenant)
 app.get('/', async (_request, reply) => reply.code(204).send())
 await app.ready()

@@ -44,6 +44,20 @@ export interface Limits {
   readonly requestsPerTenant: number
   /** Long polls and event streams of one user at a time, in a process. */
   readonly connectionsPerUser: number
+  /** Groups that a user is in, and invitations to more. */
+  readonly userGroups: number
+  readonly userInvitations: number
+  /** People in a group, and pending invitations to it. */
+  readonly groupMembers: number
+  readonly groupInvitations: number
+  readonly invitationDays: number
+  /** Sessions of a user, and how long they last. */
+  readonly userSessions: number
+  readonly sessionDays: number
+  /** How long a pairing code is good, how many wrong codes it survives, and how many codes an address may try in a minute (0: no limit). */
+  readonly pairingSeconds: number
+  readonly pairingTries: number
+  readonly claimsPerAddress: number
 }
 
 export interface Config {
@@ -130,7 +144,17 @@ export function loadConfig (env: Env = process.env): Config {
       spaceBytes: integer(env, 'LIMIT_SPACE_BYTES', 104_857_600, 1, 1e12),
       requestsPerAddress: integer(env, 'LIMIT_REQUESTS_PER_ADDRESS', local ? 0 : 1200, 0, 1e9),
       requestsPerTenant: integer(env, 'LIMIT_REQUESTS_PER_TENANT', local ? 0 : 6000, 0, 1e9),
-      connectionsPerUser: integer(env, 'LIMIT_CONNECTIONS_PER_USER', 20, 1, 10_000)
+      connectionsPerUser: integer(env, 'LIMIT_CONNECTIONS_PER_USER', 20, 1, 10_000),
+      userGroups: 100,
+      userInvitations: 100,
+      groupMembers: integer(env, 'LIMIT_GROUP_MEMBERS', 500, 1, 10_000),
+      groupInvitations: 100,
+      invitationDays: 14,
+      userSessions: 50,
+      sessionDays: integer(env, 'LIMIT_SESSION_DAYS', 365, 1, 3650),
+      pairingSeconds: 600,
+      pairingTries: 5,
+      claimsPerAddress: integer(env, 'LIMIT_CLAIMS_PER_ADDRESS', 30, 0, 1e9)
     }
   }
   if (local) assertLocalOnly(config, env)

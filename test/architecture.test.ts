@@ -52,7 +52,7 @@ t.test('a folder is a privilege', (t) => {
   t.strictSame(uses(/from '(?:@fastify|fastify)/, /^src\/(?:app|lambda|authorizer)\.ts$|^src\/(?:plugins|routes|local)\//), [], 'services, store and entities know no HTTP')
   t.strictSame(uses(/process\.env/, /^src\/config\.ts$/), [], 'the environment is read in one place')
   t.strictSame(uses(/\bclaims\b/, /^src\/plugins\/(?:auth\/|tenant\.ts)|^src\/local\/issuer\.ts$/), [], 'claims are read where they are checked')
-  t.strictSame(uses(/\.go\(/, /^src\/(?:services\/(?:space\/rows|listing|public-settings)|operations\/(?:tenants|audit))\.ts$/), [], 'rows are read and written in few places')
+  t.strictSame(uses(/\.go\(/, /^src\/(?:services\/(?:space\/rows|listing|public-settings)|operations\/(?:tenants|audit|pairings))\.ts$/), [], 'rows are read and written in few places')
   t.strictSame(uses(/\.(?:find|match|scan)\b\s*\(\{|\.scan\b|ScanCommand/, /^$/), [], 'nothing can become a Scan')
   t.strictSame(uses(/new Service\(/, /^$/), [], 'no shared entity is handed to a Service')
   t.strictSame(uses(/\b(?:enum|namespace)\s+\w+\s*\{|NODE_ENV|AsyncLocalStorage/, /^$/), [])

@@ -100,6 +100,16 @@ const HEADERS: Record<string, [string | undefined, Verdict]> = {
   'bearer': [`bearer ${good}`, 'yes'], 'BEARER': [`BEARER ${good}`, 'yes']
 }
 
+t.test('a device token passes the edge, as a Bearer and as a Basic one, and whether its session still is the hub asks', async (t) => {
+  const { body: { deviceToken, session } } = await hub.anyone.post('/v1/sessions', { name: 'Phone', platform: 'Android' }, { authorization: `Bearer ${good}` })
+  const { body: { userId } } = await hub.anyone.get('/v1/tenant', { authorization: `Bearer ${deviceToken}` })
+  const basic = (name: string, password: string) => `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`
+  for (const authorization of [`Bearer ${deviceToken}`, basic(userId, deviceToken)]) t.strictSame([await ofHub(authorization), await ofAuthorizer(authorization), await ofAuthorizer(authorization, bundled)], ['yes', 'yes', 'yes'])
+  for (const authorization of [`Bearer ${deviceToken}A`, `Bearer ${deviceToken.slice(0, -1)}`, basic('someone-else', deviceToken), basic('', deviceToken), 'Bearer shd_x', basic(userId, good)]) t.strictSame([await ofHub(authorization), await ofAuthorizer(authorization), await ofAuthorizer(authorization, bundled)], ['sign in again', 'sign in again', 'sign in again'])
+  await hub.anyone.delete(`/v1/sessions/${session.id}`, { authorization: `Bearer ${good}` })
+  t.strictSame([await ofHub(`Bearer ${deviceToken}`), await ofAuthorizer(`Bearer ${deviceToken}`)], ['sign in again', 'yes'], 'the edge has no table')
+})
+
 t.test('the authorizer takes the tokens that the hub takes, and no other', async (t) => {
   const cases = [...Object.entries(TOKENS).flatMap(([verdict, tokens]) => Object.entries(tokens).map(([name, token]) => [name, `Bearer ${token}`, verdict] as const)), ...Object.entries(HEADERS).map(([name, [authorization, verdict]]) => [name, authorization, verdict] as const)]
   for (const [name, authorization, verdict] of cases) t.strictSame([await ofHub(authorization), await ofAuthorizer(authorization), await ofAuthorizer(authorization, bundled)], [verdict, verdict, verdict], `${name}: ${verdict}`)

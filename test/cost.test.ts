@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { startTracedHub } from './harness/client.ts'
 import { createDevice } from './harness/device.ts'
-import type { Answer } from './harness/hub.ts'
+import { person, type Answer } from './harness/hub.ts'
 
 /**
  * What every route costs: calls to the store, and capacity units (on-demand DynamoDB bills both
@@ -64,10 +64,36 @@ t.test('a push costs 2 WCU a record and 4, in one round trip; an idle pull 1 RCU
   const { body: { cursor: current } } = await carl.get('/v1/sync')
   for (let index = 0; index < 50; index++) await carl.put(`/v1/bookmarks/c${index}`, page)
   await costs(t, '`GET /v1/sync`, 50 edits of 50 records', { trips: 3, read: 54 }, () => carl.get(`/v1/sync?cursor=${current}`))
-  await costs(t, '`GET /v1/sync` without a cursor, 98 small records, and the last changes told again', { trips: 8, read: 116 }, () => carl.get('/v1/sync'))
+  await costs(t, '`GET /v1/sync` without a cursor, 98 small records, and the last changes told again', { trips: 10, read: 118 }, () => carl.get('/v1/sync'))
   await carl.delete('/v1/bookmarks/c1')
   await costs(t, '`GET /v1/trash`, 1 of 55 changes', { trips: 3, read: 5 }, () => carl.get('/v1/trash'))
   await costs(t, '`POST /v1/trash/{type}/{id}/restore`', { trips: 2, read: 1, write: 6, index: 1 }, () => carl.post('/v1/trash/bookmark/c1/restore', undefined))
+})
+
+t.test('people and devices', async (t) => {
+  const [dora, emil] = await Promise.all(['dora', 'emil'].map((user) => hub.as({ tenant: 'acme', user })))
+  await Promise.all([dora!, emil!].map((who) => who.put('/v1/bookmarks/b', page)))
+  let id = ''
+  await costs(t, '`POST /v1/groups`', { trips: 4, read: 3, write: 16, index: 3 }, async () => {
+    const made = await dora!.post('/v1/groups', { name: 'Team' })
+    id = made.body.id as string
+    return made
+  })
+  await costs(t, '`GET /v1/groups`, one of them', { trips: 2, read: 2 }, () => dora!.get('/v1/groups'))
+  await costs(t, '`POST .../invitations`', { trips: 8, read: 7, write: 14, index: 2 }, () => dora!.post(`/v1/groups/${id}/invitations`, { userId: 'emil', role: 'editor' }))
+  await costs(t, '`POST /v1/invitations/{id}/accept`', { trips: 8, read: 7, write: 16, index: 2 }, () => emil!.post(`/v1/invitations/${id}/accept`, undefined))
+  await dora!.put(`/v1/groups/${id}/bookmarks/b`, page)
+  await costs(t, '`GET /v1/groups/{groupId}/bookmarks/{id}`', { trips: 2, read: 2 }, () => emil!.get(`/v1/groups/${id}/bookmarks/b`))
+  await costs(t, '`PUT` a bookmark of a group', { trips: 2, read: 1, write: 6 }, () => dora!.put(`/v1/groups/${id}/bookmarks/b`, page))
+  const { body: { cursor } } = await emil!.get('/v1/sync')
+  await costs(t, '`GET /v1/sync`, nothing new in two spaces', { trips: 3, read: 3 }, () => emil!.get(`/v1/sync?cursor=${cursor}`))
+  await costs(t, '`DELETE .../members/{userId}`', { trips: 8, read: 7, write: 14, index: 2 }, () => dora!.delete(`/v1/groups/${id}/members/emil`))
+  const { body: { deviceToken } } = await dora!.post('/v1/sessions', { name: 'Phone', platform: 'Android' })
+  const device = person(hub.app, deviceToken as string)
+  await device.get('/v1/tenant')
+  await costs(t, 'any request with a device token, beside its own', { trips: 1, read: 1 }, () => device.get('/v1/bookmarks/b').then((answer) => { traced.calls.splice(traced.calls.findIndex(({ name }) => name === 'GetItemCommand'), 1); return answer }))
+  await costs(t, '`POST /v1/sessions`', { trips: 2, read: 1, write: 6, index: 1 }, () => dora!.post('/v1/sessions', { name: 'Tablet', platform: 'iPadOS' }))
+  await costs(t, '`GET /v1/sessions`', { trips: 2, read: 1.5 }, () => dora!.get('/v1/sessions'))
 })
 
 t.test('what a pull costs does not grow with the space', async (t) => {

@@ -69,6 +69,9 @@ fetch(url, { method: request, headers: header.map((line) => line.split(/: (.*)/s
   const [put, list] = stdout.trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>)
   t.match(put, { id: 'home', url: 'https://example.com', rev: 1 })
   t.match(list, { items: [{ id: 'home' }] })
+  const [, script] = /Two people[^]*?```sh\n([^]*?)```/.exec(readme)!
+  const two = await promisify(execFile)('/bin/sh', ['-ec', script!.replaceAll('127.0.0.1:3000', `127.0.0.1:${server.port}`)])
+  t.strictSame(two.stdout.trim().split('\n'), [...readme.matchAll(/`(bob has [^`]*)`/g)].map(([, line]) => line), 'the two people, too')
 })
 
 t.test('what is pinned is pinned, and the image holds only what it needs', (t) => {

@@ -4,19 +4,31 @@ import { Type } from 'typebox'
 import { bookmark, BookmarkInput, BOOKMARK_LIMITS } from '../entities/bookmark.ts'
 import { define, type AnyEntity, type Definition } from '../entities/definition.ts'
 import { DOTTED_ID, PLAIN_ID, TENANT_ID, spaceKey } from '../entities/fields.ts'
+import { group } from '../entities/group.ts'
+import { member } from '../entities/group-member.ts'
+import { invitation } from '../entities/invitation.ts'
 import { membership } from '../entities/membership.ts'
 import { registry, type Resource } from '../entities/index.ts'
+import { SessionSeen, session } from '../entities/session.ts'
 import { setting } from '../entities/setting.ts'
 import { Batch, BatchPart, DirectoryEntry, Head, IdempotencyRow, LogEntry } from '../entities/space.ts'
 
-type Kind = Resource | 'head' | 'log' | 'idempotency' | 'directory' | 'batch' | 'batch-part'
+type Kind = Resource | 'head' | 'log' | 'idempotency' | 'directory' | 'batch' | 'batch-part' | 'session-seen'
 /** What a row is about. Two rows with different names must never share a key. */
 interface Name { tenantId: string, spaceKind: 'USER' | 'GROUP', spaceId: string, kind: Kind, id: string }
 interface Keys { pk: string, sk: string, gsi1pk?: string, gsi1sk?: string, gsi2pk?: string, gsi2sk?: string }
 
 const AT = '2026-01-01T00:00:00.000Z'
-const INPUTS: Record<Resource, object> = { bookmark: bookmark.store({ url: 'https://example.com', title: '' }), setting: { ...setting.store({ value: 1, isPublic: true }), publicId: 'p'.repeat(22), publicShard: '3' }, membership: membership.store({ role: 'viewer' }) }
-const KINDS: Kind[] = [...Object.keys(registry) as Resource[], 'head', 'log', 'idempotency', 'directory', 'batch', 'batch-part']
+const INPUTS: Record<Resource, object> = {
+  bookmark: bookmark.store({ url: 'https://example.com', title: '' }),
+  setting: { ...setting.store({ value: 1, isPublic: true }), publicId: 'p'.repeat(22), publicShard: '3' },
+  membership: membership.store({ role: 'viewer' }),
+  group: group.store({ name: 'x' }),
+  member: member.store({ role: 'viewer' }),
+  invitation: invitation.store({ name: 'x', role: 'viewer', invitedBy: 'a', expiresAt: AT }),
+  session: session.store({ name: 'x', platform: 'y' })
+}
+const KINDS: Kind[] = [...Object.keys(registry) as Resource[], 'head', 'log', 'idempotency', 'directory', 'batch', 'batch-part', 'session-seen']
 /** Kinds with one row a space have no id; a log entry's is its number. */
 const idsOf = (kind: Kind, ids: string[]) => kind === 'head' || kind === 'directory' ? [''] : kind === 'log' ? ids.map((_, index) => String(10 ** index)) : ids
 
@@ -28,6 +40,7 @@ function keysOf ({ kind, id, ...space }: Name): Keys {
   if (kind === 'idempotency') return put(IdempotencyRow, { ...space, key: id, requestHash: 'h', outcome: '{}', expiresAt: 1 })
   if (kind === 'batch') return put(Batch, { ...space, id, state: 'open', target: 'me', sizes: [], bytes: 0, createdAt: AT, expiresAt: 1 })
   if (kind === 'batch-part') return put(BatchPart, { ...space, id, part: 1, changes: '[]', expiresAt: 1 })
+  if (kind === 'session-seen') return put(SessionSeen, { ...space, id, at: AT, expiresAt: 1 })
   if (kind === 'directory') return put(DirectoryEntry, { ...space, createdAt: AT })
   return put(registry[kind].entity, { ...space, id, rev: 1, createdAt: AT, updatedAt: AT, ...INPUTS[kind] })
 }

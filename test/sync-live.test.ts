@@ -1,43 +1,17 @@
-import { getEventListeners, once } from 'node:events'
-import { get, type IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { getEventListeners } from 'node:events'
 import { decodeJwt, decodeProtectedHeader, importPKCS8, SignJWT } from 'jose'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { buildApp } from '../src/app.ts'
 import { tenants } from '../src/operations/tenants.ts'
 import { startTracedHub } from './harness/client.ts'
 import { person, privateKey, startHub, type Hub } from './harness/hub.ts'
+import { connect } from './harness/stream.ts'
 
 const { hub, traced, store } = await startTracedHub(t)
 const page = { url: 'https://example.com', title: 'x' }
 const cursorOf = async (user: string, of: Hub = hub) => (await (await of.as({ tenant: 'acme', user })).get('/v1/sync')).body.cursor as string
 /** When the hub has begun to look for changes: a request that waits has read HEAD. */
 const hasLooked = async () => { while (!traced.calls.some(({ name }) => name === 'GetItemCommand')) await new Promise((resolve) => { setImmediate(resolve) }) }
-
-interface Event { id?: string, event?: string, data?: any, comment?: true }
-
-/** A stream of events over a real connection. */
-async function connect (t: Test, { app }: Hub, token: string, url: string, headers: Record<string, string> = {}): Promise<{ response: IncomingMessage, next (): Promise<Event | undefined>, close (): void }> {
-  if (app.server.listening === false) await app.listen({ host: '127.0.0.1', port: 0 })
-  const request = get(`http://127.0.0.1:${(app.server.address() as AddressInfo).port}${url}`, { headers: { authorization: `Bearer ${token}`, ...headers }, agent: false })
-  t.teardown(() => request.destroy())
-  const [response] = await once(request, 'response') as [IncomingMessage]
-  async function * events (): AsyncGenerator<Event> {
-    let text = ''
-    for await (const chunk of response) {
-      text += String(chunk)
-      for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-        const fields = text.slice(0, end).split('\n').map((line) => line.split(/:\s?(.*)/s, 2) as [string, string])
-        text = text.slice(end + 2)
-        const { id, event, data, ...rest } = Object.fromEntries(fields)
-        if ('' in rest) yield { comment: true }
-        else if (event !== undefined) yield { event, ...id !== undefined && { id }, data: JSON.parse(data!) }
-      }
-    }
-  }
-  const stream = events()
-  return { response, next: async () => (await stream.next()).value as Event | undefined, close: () => { request.destroy() } }
-}
 
 t.beforeEach(() => { traced.reset() })
 

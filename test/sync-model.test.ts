@@ -13,13 +13,15 @@ t.setTimeout(3_600_000)
 const TRIALS = Number(process.env.SYNC_TRIALS ?? 300)
 const SEED = Number(process.env.SYNC_SEED ?? Date.now() % 1e9)
 const ONLY = process.env.SYNC_ONLY
-const LANES = 5
+const LANES = 8
+/** Milliseconds within which what is committed becomes visible. As long as several transactions take, or none is seen in pieces with the next. */
+const SPREAD = 250
 
-const place = fc.record({ hub: fc.nat(1), group: fc.constantFrom(undefined, undefined, undefined, 'g1', 'g2') })
+const place = fc.record({ hub: fc.nat(1), group: fc.constantFrom(undefined, undefined, undefined, 'g1' as const, 'g1' as const, 'g2' as const) })
 const id = fc.nat(5).map((index) => `r${index}`)
 /** What happens in a trial: to a device with the client (edit, remove, sync, kill), to two devices that do nothing but listen (anew: with nothing in hand), by others (put, delete, push, batch, or a burst of several writers at once), to the groups, and to time. */
 const step = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ does: fc.constant('edit' as const), id, group: fc.constantFrom(undefined, undefined, 'g1') }) },
+  { weight: 3, arbitrary: fc.record({ does: fc.constant('edit' as const), id, group: fc.constantFrom(undefined, undefined, 'g1' as const) }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('remove' as const), id }) },
   { weight: 2, arbitrary: fc.record({ does: fc.constant('sync' as const), hub: fc.nat(1) }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('kill' as const), hub: fc.nat(1), after: fc.nat(3) }) },
@@ -28,13 +30,13 @@ const step = fc.oneof(
   { weight: 3, arbitrary: fc.record({ does: fc.constant('push' as const), place, ids: fc.uniqueArray(id, { minLength: 1, maxLength: 5 }), deletes: fc.boolean() }) },
   { weight: 4, arbitrary: fc.record({ does: fc.constant('burst' as const), place, writes: fc.array(fc.record({ id, who: fc.constantFrom(0, 0, 1), deletes: fc.constantFrom(false, false, true) }), { minLength: 2, maxLength: 5 }) }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('batch' as const), hub: fc.nat(1), from: fc.nat(50) }) },
-  { weight: 2, arbitrary: fc.record({ does: fc.constantFrom('join' as const, 'leave' as const), user: fc.nat(1), group: fc.constantFrom('g1', 'g2') }) },
+  { weight: 2, arbitrary: fc.record({ does: fc.constantFrom('join' as const, 'leave' as const, 'dismiss' as const), hub: fc.nat(1), user: fc.nat(1), group: fc.constantFrom('g1' as const, 'g2' as const) }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('later' as const), to: fc.constantFrom(1 as const, 2 as const) }) }
 )
 const trial = fc.record({ steps: fc.array(fc.record({ step, waits: fc.boolean() }), { minLength: 3, maxLength: 8 }), seed: fc.nat() })
 type Trial = typeof trial extends fc.Arbitrary<infer T> ? T : never
 
-const world = await startWorld(t, SEED, { spread: 100, held: 0.2, conflict: 0.03, throttle: 0.02, cut: 0.03, lost: 0.02, unprocessed: 0.1 })
+const world = await startWorld(t, SEED, { spread: SPREAD, held: 0.2, conflict: 0.03, throttle: 0.02, cut: 0.03, lost: 0.02, unprocessed: 0.1 })
 const { hubs, store, faults } = world
 const page = (title: string) => ({ url: 'https://example.com/', title, tags: [] })
 const LAST = ERAS.length - 1
@@ -45,6 +47,9 @@ async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
   const tenant = `t${number}-${SEED}`
   const users = ['ann', 'ben'] as const
   const people = await Promise.all(users.map((user) => world.people(tenant, user)))
+  const owner = await world.people(tenant, 'olga')
+  const founded = async (name: string) => (await patiently(() => owner[0]!.post('/v1/groups', { name }, { 'idempotency-key': name }))).body.id as string
+  const groups = { g1: await founded('g1'), g2: await founded('g2') }
   const random = seeded(seed)
   const found: string[] = []
   let era = 0
@@ -73,7 +78,7 @@ async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
   const listeners = users.map((_, index) => createDevice(people[index]![0]!))
   const lost = users.map(() => 0)
   /** Some hardly miss a step, and some fall behind by many. */
-  const rests = users.map(() => random() < 0.5 ? 60 : 400)
+  const rests = users.map(() => random() < 0.5 ? 100 : 600)
 
   async function pull (device: number, hub: number, limit: number): Promise<boolean> {
     const { cursor } = listeners[device]!
@@ -91,6 +96,12 @@ async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
     return answer.body.more || answer.body.changes.length > 0
   }
 
+  /** A listener looks while part of what was just written may not be visible. */
+  async function look (device: number): Promise<void> {
+    await new Promise((resolve) => { setTimeout(resolve, random() * SPREAD) })
+    await pull(device, random() < 0.5 ? 0 : 1, 1 + Math.floor(random() * 6))
+  }
+
   /** As long as nothing in the log may have expired, no cursor has. */
   function notYet (name: string): void {
     if (era < LAST) found.push(`${name}: its cursor expired, and the log reaches back`)
@@ -106,12 +117,17 @@ async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
     await faults.settled()
     era = to
     goOn()
-    for (const space of [...users.map((user) => spaceKey(tenant, 'USER', user)), ...['g1', 'g2'].map((group) => spaceKey(tenant, 'GROUP', group))]) swept += await sweep(store, space, random, ERAS[to]!)
+    for (const space of [...users.map((user) => spaceKey(tenant, 'USER', user)), ...Object.values(groups).map((group) => spaceKey(tenant, 'GROUP', group))]) swept += await sweep(store, space, random, ERAS[to]!)
+  }
+
+  async function join (user: number, group: keyof typeof groups, hub: number): Promise<unknown> {
+    await patiently(() => owner[at(hub)]!.post(`/v1/groups/${groups[group]}/invitations`, { userId: users[user], role: 'editor' }), 5)
+    return patiently(() => people[user]![at(hub)]!.post(`/v1/invitations/${groups[group]}/accept`, undefined), 5)
   }
 
   async function take ({ step }: Trial['steps'][number], title: string): Promise<unknown> {
     switch (step.does) {
-      case 'edit': return client.space(step.group === undefined ? 'me' : `group:${step.group}`).bookmarks.put(step.id, page(title))
+      case 'edit': return client.space(step.group === undefined ? 'me' : `group:${groups[step.group]}`).bookmarks.put(step.id, page(title))
       case 'remove': return client.bookmarks.delete(step.id)
       case 'sync': clientHub = step.hub; return client.sync().catch(() => {})
       case 'kill': {
@@ -129,14 +145,14 @@ async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
         const { hub, group } = step.place
         const ids = step.does === 'push' ? step.ids : [step.id]
         const removes = step.does === 'push' ? step.deletes : step.does === 'delete'
-        const changes = ids.map((id, index) => ({ ...group !== undefined && { space: `group:${group}` }, type: 'bookmark', id, ...removes && index % 2 === 0 ? { act: 'delete' } : { act: 'put', record: page(title) } }))
+        const changes = ids.map((id, index) => ({ ...group !== undefined && { space: `group:${groups[group]}` }, type: 'bookmark', id, ...removes && index % 2 === 0 ? { act: 'delete' } : { act: 'put', record: page(title) } }))
         return patiently(() => people[0]![at(hub)]!.post('/v1/sync', { changes }), 5)
       }
       case 'burst': {
         const { hub, group } = step.place
         return Promise.all(step.writes.map(({ id, who, deletes }, index) => {
-          const change = { ...group !== undefined && { space: `group:${group}` }, type: 'bookmark', id, ...deletes ? { act: 'delete' } : { act: 'put', record: page(`${title}.${index}`) } }
-          return patiently(() => people[who]![at((hub + index) % 2)]!.post('/v1/sync', { changes: [change] }), 5)
+          const change = { ...group !== undefined && { space: `group:${groups[group]}` }, type: 'bookmark', id, ...deletes ? { act: 'delete' } : { act: 'put', record: page(`${title}.${index}`) } }
+          return patiently(() => people[who]![at((hub + index) % 2)]!.post('/v1/sync', { changes: [change] }), 5).then(() => look(who))
         }))
       }
       case 'batch': {
@@ -144,11 +160,14 @@ async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
         const staged = await people[0]![at(step.hub)]!.post('/v1/sync?batch=true', { changes })
         return staged.status === 201 && people[0]![at(step.hub)]!.post(`/v1/sync/batches/${staged.body.id}/commit`, {})
       }
-      case 'join': case 'leave': return people[step.user]![at(0)]!.post(`/test/groups/${step.group}/${step.does}`, undefined)
+      case 'join': return join(step.user, step.group, step.hub)
+      case 'leave': case 'dismiss': return (step.does === 'leave' ? people[step.user]! : owner)[at(step.hub)]!.delete(`/v1/groups/${groups[step.group]}/members/${users[step.user]}`)
       case 'later': return later(step.to)
     }
   }
 
+  // Both share a group from the beginning.
+  await Promise.all(users.map((_, user) => join(user, 'g1', 0)))
   let quiet = false
   const listening = listeners.map(async (_, device) => {
     for (; !quiet; await new Promise((resolve) => { setTimeout(resolve, random() * rests[device]!) })) {
@@ -168,7 +187,7 @@ async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
 
   // After quiet: nobody writes any more but who has something left to push, and everyone asks until there is nothing new.
   for (let attempt = 0; attempt < 100; attempt++) if (await client.sync().then(() => client.pending().length === 0, () => false)) break
-  await new Promise((resolve) => { setTimeout(resolve, 110) })
+  await new Promise((resolve) => { setTimeout(resolve, SPREAD + 10) })
   await client.sync().catch(() => {})
   for (let attempt = 0; attempt < 100; attempt++) if (await client.pull().then(() => true, () => false)) break
   for (const [index, device] of listeners.entries()) {
@@ -182,7 +201,7 @@ async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
     if (body.more !== false || body.changes.length > 0) found.push(`listener of ${users[index]}: it had everything, and is told ${JSON.stringify(body).slice(0, 200)} in a hundred days`)
   }
   const expected = await truth(store, tenant, users[0])
-  const has = new Map(['me', 'group:g1', 'group:g2'].flatMap((space) => client.space(space).bookmarks.list().map((record) => [`${space} bookmark ${record.id}`, record] as const)))
+  const has = new Map(['me', ...Object.values(groups).map((group) => `group:${group}`)].flatMap((space) => client.space(space).bookmarks.list().map((record) => [`${space} bookmark ${record.id}`, record] as const)))
   const waiting = client.rejected().map(({ space, id }) => `${space} bookmark ${id}`)
   found.push(...differences('client of ann', has, new Map([...expected].filter(([name]) => name.includes(' bookmark ') && !waiting.includes(name)))))
   await client.close()

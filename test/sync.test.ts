@@ -1,22 +1,16 @@
-import fp from 'fastify-plugin'
 import t from 'tap'
 import { spaceKey } from '../entities/fields.ts'
 import { DirectoryEntry, Head, LogEntry } from '../entities/space.ts'
-import type { Services } from '../src/services/index.ts'
 import type { ChangeSet } from '../src/services/sync/change-set.ts'
 import { startTracedHub } from './harness/client.ts'
 import { createDevice } from './harness/device.ts'
+import { found, join } from './harness/groups.ts'
 import type { Person } from './harness/hub.ts'
 import { logOf } from './harness/log.ts'
 
 const DAY = 86_400_000
 let clock = 0
-/** The services of each person's last request: what has no route yet is reached through them. */
-const services = new Map<string, Services>()
-const { hub, traced, store } = await startTracedHub(t, {}, {
-  now: () => Date.now() + clock,
-  plugin: fp(async (app) => { app.addHook('preHandler', async ({ scope, services: theirs }) => { if (scope !== null) services.set(scope.userId, theirs) }) })
-})
+const { hub, traced, store } = await startTracedHub(t, {}, { now: () => Date.now() + clock })
 const page = { url: 'https://example.com', title: 'x' }
 const put = (id: string, title = 'x') => ({ type: 'bookmark', id, act: 'put', record: { ...page, title } })
 const remove = (id: string) => ({ type: 'bookmark', id, act: 'delete' })
@@ -222,29 +216,31 @@ t.test('a hole in the log is waited for while it is young, and expires the curso
 
 t.test('joining a group brings its space, leaving drops it, and nobody else is served', async (t) => {
   const [{ person: lea }, { person: max }] = [await newcomer('lea'), await newcomer('max')]
-  const [ofLea, ofMax] = [services.get('lea')!, services.get('max')!]
   const [a, b] = [createDevice(lea), createDevice(max)]
   await Promise.all([a.pull(), b.pull()])
-  await ofLea.memberships.join('team', 'owner')
-  t.equal((await lea.post('/v1/sync', { changes: [{ ...put('shared'), space: 'group:team' }] }, { 'idempotency-key': 'k' })).status, 200)
-  t.match(await max.post('/v1/sync', { changes: [{ ...put('shared'), space: 'group:team' }] }), { status: 404 }, 'it looks like one that is not there')
+  const team = await found(lea)
+  const space = `group:${team}`
+  t.equal((await lea.post('/v1/sync', { changes: [{ ...put('shared'), space }] }, { 'idempotency-key': 'k' })).status, 200)
+  t.match(await max.post('/v1/sync', { changes: [{ ...put('shared'), space }] }), { status: 404 }, 'it looks like one that is not there')
   await b.pull()
   t.equal(b.held.size, 0)
-  await ofMax.memberships.join('team', 'viewer')
-  t.match((await b.pull())[0], { changes: [{ space: 'me', ops: [{ type: 'membership', id: 'team', act: 'join', record: { role: 'viewer' } }] }, { space: 'group:team', ops: [{ id: 'shared', act: 'put' }] }] })
-  t.match(await max.post('/v1/sync', { changes: [{ ...put('shared'), space: 'group:team' }] }), { status: 403 }, 'a viewer looks')
+  await join(lea, team, { user: 'max', person: max }, 'viewer')
+  const joined = (await b.pull())[0]!.changes
+  t.match(joined.filter(({ space }) => space === 'me').flatMap(({ ops }) => ops), [{ type: 'membership', id: team, act: 'join', record: { role: 'viewer' } }, { type: 'invitation', id: team, act: 'delete' }], 'asked and accepted between two pulls')
+  t.match(joined.filter(({ space: name }) => name === space).flatMap(({ ops }) => ops).slice(0, 2), [{ id: 'shared', act: 'put' }, { type: 'group', record: { name: 'Team', members: 2 } }])
+  t.match(await max.post('/v1/sync', { changes: [{ ...put('shared'), space }] }), { status: 403 }, 'a viewer looks')
   await a.pull()
-  await lea.post('/v1/sync', { changes: [{ ...put('shared', 'y'), space: 'group:team' }] }, { 'idempotency-key': 'k2' })
+  await lea.post('/v1/sync', { changes: [{ ...put('shared', 'y'), space }] }, { 'idempotency-key': 'k2' })
   await Promise.all([a.pull(), b.pull()])
-  for (const device of [a, b]) t.equal(device.held.get('group:team bookmark shared')?.title, 'y')
-  await ofMax.memberships.leave('team')
-  await lea.post('/v1/sync', { changes: [{ ...put('secret'), space: 'group:team' }] })
+  for (const device of [a, b]) t.equal(device.held.get(`${space} bookmark shared`)?.title, 'y')
+  t.equal((await max.delete(`/v1/groups/${team}/members/max`)).status, 204)
+  await lea.post('/v1/sync', { changes: [{ ...put('secret'), space }] })
   const last = await b.pull()
   t.notMatch(JSON.stringify(last), /secret/)
   t.strictSame(b.held.size, 0)
-  await ofMax.memberships.join('team', 'viewer')
+  await join(lea, team, { user: 'max', person: max }, 'viewer')
   await b.pull()
-  t.strictSame([...b.held.keys()].sort(), ['group:team bookmark secret', 'group:team bookmark shared', 'me membership team'])
+  t.strictSame([...b.held.keys()].sort(), [`${space} bookmark secret`, `${space} bookmark shared`, `${space} group ${team}`, `${space} member lea`, `${space} member max`, `me membership ${team}`].sort())
   const fresh = createDevice(max)
   await fresh.pull(1)
   t.strictSame([...fresh.held].sort(), [...b.held].sort(), 'as a new device has it')
@@ -252,8 +248,8 @@ t.test('joining a group brings its space, leaving drops it, and nobody else is s
 
 t.test('a cursor of a hundred groups fits a URL', async (t) => {
   const { person: nan } = await newcomer('nan')
-  const { memberships } = services.get('nan')!
-  for (let index = 0; index < 100; index++) await memberships.join(`8f14e45f-${index}-4d2b-9c3a-1f2e3d4c5b6a`, 'viewer')
+  for (let index = 0; index < 100; index++) await found(nan)
+  t.match(await nan.post('/v1/groups', { name: 'one more' }), { status: 409, body: { errorType: 'LIMIT_REACHED', limit: { name: 'userGroups', value: 100, sent: 101 } } })
   const { body: { cursor } } = await nan.get('/v1/sync')
   t.ok(cursor.length < 6000, `${cursor.length} characters`)
   t.equal((await nan.get(`/v1/sync?cursor=${cursor}`)).status, 200)

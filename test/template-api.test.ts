@@ -164,9 +164,9 @@ requestRule('where a function looks at tokens, API Gateway keeps its answer unde
 })
 
 // Lambda adds the region and the name.
-const authorizerEnvironment = ({ AuthorizerFunction }: Part): Record<string, string> => ({ ...AuthorizerFunction.Properties.Environment.Variables, AWS_REGION: PSEUDO['AWS::Region'], AWS_LAMBDA_FUNCTION_NAME: 'hub' })
+const authorizerEnvironment = ({ ApiFunction, AuthorizerFunction, ...resources }: Part): Record<string, string> => ({ ...AuthorizerFunction.Properties.Environment.Variables, HUB_SECRET: environment({ ...resources, ApiFunction: AuthorizerFunction }).HUB_SECRET!, AWS_REGION: PSEUDO['AWS::Region'], AWS_LAMBDA_FUNCTION_NAME: 'hub' })
 
-requestRule('the authorizer trusts whom the hub trusts; it has no table, no role to become and no secret, and is not in local mode', (resources) => {
+requestRule('the authorizer trusts whom the hub trusts, and knows its device tokens; it has no table and no role to become, and is not in local mode', (resources) => {
   const [authorizer, hub] = [configOf(authorizerEnvironment(resources)), configOf(environment(resources))]
   if (typeof authorizer === 'string' || typeof hub === 'string') return [authorizer, hub]
   const { config, asked } = authorizer
@@ -174,8 +174,8 @@ requestRule('the authorizer trusts whom the hub trusts; it has no table, no role
   return [
     ...Object.keys(Variables).filter((name) => !asked.has(name)).map((name) => `${name} is read by nobody`),
     ...differ('issuers', config.issuers, hub.config.issuers),
-    ...differ('config', [config.local, config.table, config.dynamodbEndpoint, config.tenantRoleArn, config.operatorRoleArn], [false, 'none', 'http://127.0.0.1', undefined, undefined]),
-    ...Object.values<string>(Variables).filter((value) => value.includes('{{resolve:'))
+    ...differ('secret', config.secret, hub.config.secret),
+    ...differ('config', [config.local, config.table, config.dynamodbEndpoint, config.tenantRoleArn, config.operatorRoleArn], [false, 'none', 'http://127.0.0.1', undefined, undefined])
   ]
 }, {
   'another issuer': ({ AuthorizerFunction }) => { AuthorizerFunction.Properties.Environment.Variables.ISSUERS = JSON.stringify([{ ...POOL_ENTRY, issuer: 'https://example.com' }]) },
@@ -184,7 +184,7 @@ requestRule('the authorizer trusts whom the hub trusts; it has no table, no role
   'nothing at all': ({ AuthorizerFunction }) => { AuthorizerFunction.Properties.Environment.Variables = {} },
   'the table': ({ AuthorizerFunction }) => { AuthorizerFunction.Properties.Environment.Variables.TABLE_NAME = 'hub-Table' },
   'the tenant role': ({ ApiFunction, AuthorizerFunction }) => { AuthorizerFunction.Properties.Environment.Variables = { ...ApiFunction.Properties.Environment.Variables } },
-  'the hub\'s secret': ({ ApiFunction, AuthorizerFunction }) => { AuthorizerFunction.Properties.Environment.Variables.HUB_SECRET = ApiFunction.Properties.Environment.Variables.HUB_SECRET }
+  'another secret': ({ AuthorizerFunction }) => { AuthorizerFunction.Properties.Environment.Variables.HUB_SECRET = 's'.repeat(64) }
 })
 
 t.test('issuers that are given are those of the hub and of the authorizer, word for word', async (t) => {

@@ -185,7 +185,7 @@ t.test('every route needs a token, but those that say they do not', async (t) =>
       else t.match(await anyone.request(method.toUpperCase(), url), REFUSED, `${method} ${path}`)
     }
   }
-  t.strictSame(open.filter((url) => !url.startsWith('/v1/public/')).sort(), ['/health', '/openapi.json', '/ready', '/v1/limits'])
+  t.strictSame(open.filter((url) => !url.startsWith('/v1/public/')).sort(), ['/health', '/openapi.json', '/ready', '/v1/limits', '/v1/pairings/claim'])
   for (const url of ['/health', '/ready', '/openapi.json', '/docs', '/v1/limits', '/v1/public/settings']) {
     t.equal((await anyone.get(url)).status, 200, url)
     t.equal((await as('garbage').get(url)).status, 200, `${url} with a bad token: nobody looks at it`)

@@ -8,10 +8,10 @@ import { createPush } from './push.ts'
 import { keyOf, openState, targetOf, type Reader, type Refused, type Table } from './state.ts'
 import { memoryStore, type Store } from './store.ts'
 import { listOf, overlay, viewOf } from './view.ts'
-import { contentOf, DEFAULTS, type Content, type HubProblem, type Kind, type Kinds, type MembershipRecord, type Target } from './wire.ts'
+import { contentOf, DEFAULTS, type Content, type HubProblem, type Kind, type Kept, type Kinds, type Target } from './wire.ts'
 
 export { memoryStore, storageStore, type StorageLike, type Store } from './store.ts'
-export { HubProblem, isTransient, type Target } from './wire.ts'
+export { HubProblem, isTransient, type Kept, type Target } from './wire.ts'
 export type { Conflict } from './outbox.ts'
 export type { Sleep, Token } from './http.ts'
 
@@ -64,6 +64,10 @@ export interface Collection<R, I> {
 export interface Space {
   readonly bookmarks: Collection<Kinds['bookmark']['record'], Kinds['bookmark']['input']>
   readonly settings: Collection<Kinds['setting']['record'], Kinds['setting']['input']>
+  /** Of a group's space: the group, once it was told of. */
+  group (): Kept['group'] | undefined
+  /** Of a group's space: who is in it, or invited. */
+  members (): Kept['member'][]
 }
 
 /** An edit that has no answer yet. */
@@ -83,7 +87,11 @@ export interface Client extends Space {
   /** Another space: `group:{groupId}`. @throws TypeError where it can't be one */
   space (name: string): Space
   /** The groups that the user belongs to, by id. */
-  memberships (): MembershipRecord[]
+  memberships (): Kept['membership'][]
+  /** To groups; those that have expired too. */
+  invitations (): Kept['invitation'][]
+  /** The devices that the user is signed in on. */
+  sessions (): Kept['session'][]
   /** Takes in all that changed. @throws HubProblem */
   pull (): Promise<void>
   /** Sends all edits, and has their answers. @throws HubProblem; edits without an answer stay */
@@ -164,8 +172,10 @@ export async function createClient (options: Options): Promise<Client> {
 
   function space (name: string): Space {
     fitting(SPACE, name, 'A space')
-    return { bookmarks: collection(name, 'bookmark'), settings: collection(name, 'setting') }
+    return { bookmarks: collection(name, 'bookmark'), settings: collection(name, 'setting'), group: () => kept(name, 'group')[0], members: () => kept(name, 'member') }
   }
+
+  const kept = <K extends keyof Kept>(space: string, type: K) => [...listOf(state, space, type).values()] as unknown as Kept[K][]
 
   /** Something that `close` waits for. */
   function run (work: () => Promise<void>): Promise<void> {
@@ -179,7 +189,9 @@ export async function createClient (options: Options): Promise<Client> {
   return {
     ...space('me'),
     space,
-    memberships: () => [...listOf(state, 'me', 'membership').values()] as unknown as MembershipRecord[],
+    memberships: () => kept('me', 'membership'),
+    invitations: () => kept('me', 'invitation'),
+    sessions: () => kept('me', 'session'),
     pull: () => run(() => pull.all(signal)),
     push: () => run(() => push(signal)),
     sync: () => run(async () => {

@@ -1,7 +1,11 @@
 import type { Static } from 'typebox'
 import type { Bookmark, BookmarkInput } from '../../entities/bookmark.ts'
 import type { Resource } from '../../entities/index.ts'
+import type { Group } from '../../entities/group.ts'
+import type { Member } from '../../entities/group-member.ts'
+import type { Invitation } from '../../entities/invitation.ts'
 import type { Membership } from '../../entities/membership.ts'
+import type { Session } from '../../entities/session.ts'
 import type { Setting, SettingInput } from '../../entities/setting.ts'
 
 /** What an app writes and reads, by kind: the hub's own schemas. */
@@ -10,7 +14,14 @@ export interface Kinds {
   readonly setting: { readonly record: Static<typeof Setting>, readonly input: Static<typeof SettingInput> }
 }
 export type Kind = keyof Kinds
-export type MembershipRecord = Static<typeof Membership>
+/** What the hub keeps about people and devices, and an app reads. */
+export interface Kept {
+  readonly membership: Static<typeof Membership>
+  readonly invitation: Static<typeof Invitation>
+  readonly session: Static<typeof Session>
+  readonly group: Static<typeof Group>
+  readonly member: Static<typeof Member>
+}
 
 /** What the hub alone sets. */
 type HubSet = Exclude<NamesOf<Kinds[Kind]['record']>, NamesOf<Kinds[Kind]['input']>>

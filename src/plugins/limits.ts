@@ -4,11 +4,18 @@ import fp from 'fastify-plugin'
 import type { Limits } from '../config.ts'
 import { Problem } from '../errors.ts'
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** A hook of routes that take codes which can be guessed. @throws Problem RATE_LIMITED */
+    limitClaims (request: FastifyRequest, reply: FastifyReply): Promise<void>
+  }
+}
+
 const WINDOW_SECONDS = 60
 
 /**
  * Two limits in the memory of this process: per address before the token is looked at, so that guessing tokens is
- * bounded, and per tenant once it is known, so that one tenant's burst never refuses another's request.
+ * bounded (with a smaller one for codes), and per tenant once it is known, so that one tenant's burst never refuses another's request.
  */
 export default fp<{ limits: Limits }>(async (app, { limits }) => {
   await app.register(rateLimit, { global: false })
@@ -25,6 +32,7 @@ export default fp<{ limits: Limits }>(async (app, { limits }) => {
     }
   }
 
+  app.decorate('limitClaims', limits.claimsPerAddress > 0 ? limit('claimsPerAddress', limits.claimsPerAddress, ({ ip }) => ip) : async () => {})
   if (limits.requestsPerAddress > 0) app.addHook('onRequest', limit('requestsPerAddress', limits.requestsPerAddress, ({ ip }) => ip))
   if (limits.requestsPerTenant > 0) {
     const perTenant = limit('requestsPerTenant', limits.requestsPerTenant, ({ scope }) => scope!.tenantId)

@@ -1,6 +1,5 @@
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { Problem } from '../errors.ts'
 import type { Operations } from '../operations/index.ts'
 
 declare module 'fastify' {
@@ -13,7 +12,7 @@ declare module 'fastify' {
 /** Refuses suspended tenants, and records what the store denied. */
 export default fp<{ operations: Operations }>(async (app, { operations }) => {
   app.decorateRequest('assertActive', async function (this: FastifyRequest) {
-    if (this.scope !== null && await operations.statusOf(this.scope.tenantId) === 'suspended') throw new Problem('TENANT_SUSPENDED', 'This tenant is suspended; its data is kept. Ask whoever runs this hub.')
+    if (this.scope !== null) await operations.assertActive(this.scope.tenantId)
   })
   app.addHook('preHandler', (request) => request.assertActive())
 

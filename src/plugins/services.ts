@@ -2,17 +2,21 @@ import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { Problem } from '../errors.ts'
-import type { Shared } from '../services/context.ts'
+import type { Context, Shared } from '../services/context.ts'
 import { createServices, type Services } from '../services/index.ts'
 import { publicSettings, type PublicSettings } from '../services/public-settings.ts'
-import type { Stores } from '../store/store.ts'
+import type { Scope, Stores } from '../store/store.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** True when the store answers. */
     storeReady (): Promise<boolean>
+    /** The tenant world of a scope. @throws Problem STORE_UNAVAILABLE */
+    servicesOf (scope: Scope, idempotency?: Context['idempotency']): Promise<Services>
   }
   interface FastifyRequest {
+    /** For what goes on after the first answer. @throws Problem UNAUTHENTICATED where the device was signed out since */
+    assertSignedIn (): Promise<void>
     /** The tenant world of this request: bound to its scope by construction. Reading it on a public route throws. */
     services: Services
     /** What anyone may read. */
@@ -28,8 +32,14 @@ export default fp<{ stores: Stores, shared: Shared }>(async (app, { stores, shar
   app.decorateRequest('services', null as unknown as Services)
   app.decorateRequest('publicSettings', null as unknown as PublicSettings)
   app.addHook('preHandler', async (request) => {
-    if (request.scope !== null) request.services = createServices(shared, request.scope, await stores.of(request.scope.tenantId), idempotencyOf(request))
-    else if (request.routeOptions.url?.startsWith('/v1/public/')) request.publicSettings = publicSettings(await stores.anonymous(), shared.sealer)
+    if (request.scope !== null) {
+      request.services = await app.servicesOf(request.scope, idempotencyOf(request))
+      await request.assertSignedIn()
+    } else if (request.routeOptions.url?.startsWith('/v1/public/')) request.publicSettings = publicSettings(await stores.anonymous(), shared.sealer)
+  })
+  app.decorate('servicesOf', async (scope: Scope, idempotency?: Context['idempotency']) => createServices(shared, scope, await stores.of(scope.tenantId), idempotency))
+  app.decorateRequest('assertSignedIn', async function (this: FastifyRequest) {
+    if (this.identity !== null && 'device' in this.identity) await this.services.sessions.verify(this.identity.device)
   })
   app.decorate('storeReady', () => stores.anonymous().then((store) => publicSettings(store, shared.sealer).ping()).then(() => true, () => false))
   app.addHook('onClose', async () => stores.close())

@@ -3,6 +3,7 @@ import { TENANT_ID } from '../../entities/fields.ts'
 import type { TrustedIssuer } from '../config.ts'
 import { Problem } from '../errors.ts'
 import type { Scope } from '../store/store.ts'
+import type { Identity } from './auth/index.ts'
 import type { Claims } from './auth/token.ts'
 
 declare module 'fastify' {
@@ -20,17 +21,24 @@ export default fp(async (app) => {
   app.decorateRequest('scope', null)
   app.addHook('onRequest', async (request, reply) => {
     if (request.identity === null) return
-    const { issuer, userId, claims } = request.identity
-    const groups = claims['cognito:groups']
-    request.scope = Object.freeze({
-      tenantId: tenantOf(issuer, userId, claims),
-      userId,
-      roles: Object.freeze(Array.isArray(groups) ? groups.filter((role) => typeof role === 'string') : []),
-      sessionId: undefined
-    })
+    request.scope = scopeOf(request.identity)
     request.log = reply.log = request.log.child({ tenantId: request.scope.tenantId })
   })
 }, { name: 'tenant', dependencies: ['auth'] })
+
+/** @throws as tenantOf */
+function scopeOf (identity: Identity): Scope {
+  const { userId } = identity
+  // What the hub made is for one user's own things: it has no roles.
+  if ('device' in identity) return Object.freeze({ tenantId: identity.device.tenantId, userId, roles: Object.freeze([]), sessionId: identity.device.sessionId })
+  const groups = identity.claims['cognito:groups']
+  return Object.freeze({
+    tenantId: tenantOf(identity.issuer, userId, identity.claims),
+    userId,
+    roles: Object.freeze(Array.isArray(groups) ? groups.filter((role) => typeof role === 'string') : []),
+    sessionId: undefined
+  })
+}
 
 /** @throws Problem MISSING_TENANT_ID, INVALID_TENANT_ID, UNAUTHORIZED_ACCESS */
 function tenantOf ({ tenant }: TrustedIssuer, userId: string, claims: Claims): string {

@@ -16,11 +16,11 @@ const query = {
 
 export default async function bookmarks (app: FastifyInstance, { limits }: { limits: Limits }): Promise<void> {
   recordRoutes(app, {
-    path: '/v1/bookmarks',
+    path: '/bookmarks',
     definition: bookmark,
     id: PlainId,
     pageItems: limits.pageItems,
-    service: ({ services }) => services.bookmarks,
+    service: ({ space }) => space.bookmarks,
     add: true,
     query,
     filter: ({ sort, ...filter }) => ({ newestFirst: sort !== undefined, matches: matching(filter as BookmarkFilter) })

@@ -52,8 +52,9 @@ export default async function live (app: FastifyInstance, { limits, streamSecond
         owed = pulled.more
         if (signal.aborted) return
         const { cursor } = pulled
-        await request.assertActive()
         pulled = await request.services.sync.follow({ cursor, limit, wait: HEARTBEAT_MS, signal })
+        // What came meanwhile may be that the device was signed out.
+        await Promise.all([request.assertActive(), request.assertSignedIn()])
       }
     } catch (error) {
       yield `event: problem\ndata: ${JSON.stringify(tell(request, toProblem(error), error))}\n\n`

@@ -1,13 +1,13 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type, type Static, type TObject, type TSchema } from 'typebox'
 import { mergePatchOf, type AnyEntity, type Definition } from '../../entities/definition.ts'
 import type { Collection, Saved } from '../services/collection.ts'
 import type { ListQuery } from '../services/listing.ts'
 import { etag, preconditionOf, sendRecord } from './conditions.ts'
-import { conditionalRead, conditionalWrite, idempotentWrite, noQuery, pageOf, pageQuery, problems } from './schemas.ts'
+import { conditionalRead, conditionalWrite, idempotentWrite, noQuery, pageOf, pageQuery, paramsOf, problems, spacePath } from './schemas.ts'
 
 interface Options<R extends TObject, I extends TObject> {
-  /** `/v1/bookmarks` */
+  /** Within a space: `/bookmarks` */
   readonly path: string
   readonly definition: Definition<R, I, AnyEntity>
   readonly id: TSchema
@@ -27,36 +27,36 @@ type Recorded = { id: string, rev: number }
 export function recordRoutes<R extends TObject, I extends TObject> (app: FastifyInstance, { path, definition, id, pageItems, service, add, query = {}, filter = () => ({}) }: Options<R, I>): void {
   const { resource, record, input } = definition
   const tags = [`${resource}s`]
-  const params = Type.Object({ id })
-  const one = { tags, params, querystring: noQuery }
+  const all = { tags, params: paramsOf(app) }
+  const one = { tags, params: paramsOf(app, { id }), querystring: noQuery }
   const saved = { 200: record, 201: record, ...problems }
-  const respond = (reply: { code (status: number): { headers (headers: object): unknown } }, { record, created }: Saved<Static<R>>) => {
+  const respond = (request: FastifyRequest, reply: FastifyReply, { record, created }: Saved<Static<R>>) => {
     const { id, rev } = record as Recorded
-    reply.code(created ? 201 : 200).headers({ etag: etag(rev), ...created && { location: `${path}/${id}` } })
+    reply.code(created ? 201 : 200).headers({ etag: etag(rev), ...created && { location: `${spacePath(app, request)}${path}/${id}` } })
     return record
   }
 
   app.get<{ Querystring: { limit: number, cursor?: string } }>(path, {
-    schema: { tags, summary: `A page of your ${resource}s`, querystring: pageQuery(query, pageItems), response: { 200: pageOf(record), ...problems } }
+    schema: { ...all, summary: `A page of ${resource}s`, querystring: pageQuery(query, pageItems), response: { 200: pageOf(record), ...problems } }
   }, (request) => {
     const { limit, cursor, ...rest } = request.query
     return service(request).list({ limit, cursor, filterName: JSON.stringify(rest), ...filter(rest) })
   })
 
   if (add) {
-    app.post(path, { schema: { tags, summary: `Add a ${resource}`, querystring: noQuery, headers: idempotentWrite, body: input, response: saved } },
-      async (request, reply) => respond(reply, await service(request).add(request.body as Static<I>)))
+    app.post(path, { schema: { ...all, summary: `Add a ${resource}`, querystring: noQuery, headers: idempotentWrite, body: input, response: saved } },
+      async (request, reply) => respond(request, reply, await service(request).add(request.body as Static<I>)))
   }
 
   app.get<WithId>(`${path}/:id`, { schema: { ...one, summary: `One ${resource}`, headers: conditionalRead, response: { 200: record, ...problems } } },
     async (request, reply) => sendRecord(request, reply, await service(request).get(request.params.id) as Recorded))
 
   app.put<WithId>(`${path}/:id`, { schema: { ...one, summary: `Create or replace a ${resource}`, headers: conditionalWrite, body: input, response: saved } },
-    async (request, reply) => respond(reply, await service(request).put(request.params.id, request.body as Static<I>, preconditionOf(request))))
+    async (request, reply) => respond(request, reply, await service(request).put(request.params.id, request.body as Static<I>, preconditionOf(request))))
 
   app.patch<WithId>(`${path}/:id`, {
     schema: { ...one, summary: `Change a ${resource} (JSON Merge Patch, RFC 7396)`, consumes: ['application/merge-patch+json', 'application/json'], headers: conditionalWrite, body: mergePatchOf(input), response: { 200: record, ...problems } }
-  }, async (request, reply) => respond(reply, await service(request).patch(request.params.id, request.body as object, preconditionOf(request))))
+  }, async (request, reply) => respond(request, reply, await service(request).patch(request.params.id, request.body as object, preconditionOf(request))))
 
   app.delete<WithId>(`${path}/:id`, { schema: { ...one, summary: `Delete a ${resource}`, headers: conditionalWrite, response: { 204: Type.Null(), ...problems } } },
     async (request, reply) => {

@@ -1,4 +1,6 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Type, type TObject, type TSchema } from 'typebox'
+import { PlainId } from '../../entities/fields.ts'
 
 /** problem+json, RFC 9457. Only described here: problems are serialised by plugins/problems.ts. */
 export const ProblemBody = Type.Object({
@@ -44,3 +46,10 @@ export const idempotentWrite = Type.Object({ 'idempotency-key': Type.Optional(Ty
 
 /** Query parameters where a route has none. */
 export const noQuery = Type.Object({}, { additionalProperties: false })
+
+/** Path parameters of a route in a space: its own, and the group's id where the space is a group's. */
+export const paramsOf = ({ prefix }: FastifyInstance, properties: Record<string, TSchema> = {}): TObject =>
+  Type.Object({ ...prefix.includes(':groupId') && { groupId: PlainId }, ...properties })
+
+/** The path of the space that a request is about: `/v1`, or `/v1/groups/{groupId}`. */
+export const spacePath = ({ prefix }: FastifyInstance, { params }: FastifyRequest): string => prefix.replace(':groupId', (params as { groupId: string }).groupId)

@@ -6,11 +6,11 @@ import { recordRoutes } from './records.ts'
 
 export default async function settings (app: FastifyInstance, { limits }: { limits: Limits }): Promise<void> {
   recordRoutes(app, {
-    path: '/v1/settings',
+    path: '/settings',
     definition: setting,
     id: DottedId,
     pageItems: limits.pageItems,
-    service: ({ services }) => services.settings,
+    service: ({ space }) => space.settings,
     add: false
   })
 }

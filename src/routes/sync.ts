@@ -103,7 +103,10 @@ export default async function sync (app: FastifyInstance, { limits }: { limits: 
     }
   }, async (request, reply): Promise<Pulled> => {
     const { cursor, limit, wait = 0 } = request.query
-    return request.services.sync.pull({ cursor, limit, ...wait > 0 && { wait: wait * 1000, signal: app.untilGone(reply) } })
+    const pulled = await request.services.sync.pull({ cursor, limit, ...wait > 0 && { wait: wait * 1000, signal: app.untilGone(reply) } })
+    // What it waited for may be that the device was signed out.
+    if (wait > 0) await request.assertSignedIn()
+    return pulled
   })
 
   app.post<{ Body: Push, Querystring: { batch?: boolean } }>('/v1/sync', {

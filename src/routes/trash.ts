@@ -5,7 +5,7 @@ import { DottedId, Time } from '../../entities/fields.ts'
 import { registry, type Resource } from '../../entities/index.ts'
 import type { Limits } from '../config.ts'
 import { etag } from './conditions.ts'
-import { idempotentWrite, noQuery, pageOf, pageQuery, problems } from './schemas.ts'
+import { idempotentWrite, noQuery, pageOf, pageQuery, paramsOf, problems } from './schemas.ts'
 
 const kinds = (Object.values(registry) as unknown as Definition[]).filter(({ pushable }) => pushable)
 const Kind = Type.Union(kinds.map(({ resource }) => Type.Literal(resource)))
@@ -28,19 +28,19 @@ const RevertedBody = Type.Object({
 export default async function trash (app: FastifyInstance, { limits }: { limits: Limits }): Promise<void> {
   const tags = ['trash']
 
-  app.get<{ Querystring: { type?: Resource, limit: number, cursor?: string } }>('/v1/trash', {
-    schema: { tags, summary: 'What was deleted, the last first', querystring: pageQuery({ type: Type.Optional(Kind) }, limits.pageItems), response: { 200: pageOf(Trashed), ...problems } }
-  }, (request) => request.services.trash.list(request.query))
+  app.get<{ Querystring: { type?: Resource, limit: number, cursor?: string } }>('/trash', {
+    schema: { tags, params: paramsOf(app), summary: 'What was deleted, the last first', querystring: pageQuery({ type: Type.Optional(Kind) }, limits.pageItems), response: { 200: pageOf(Trashed), ...problems } }
+  }, ({ space, query }) => space.trash.list(query))
 
-  app.post<{ Params: { type: Resource, id: string } }>('/v1/trash/:type/:id/restore', {
-    schema: { tags, summary: 'Bring a deleted record back', params: Type.Object({ type: Kind, id: DottedId }), querystring: noQuery, headers: idempotentWrite, response: { 200: Type.Union(kinds.map(({ record }) => record)), ...problems } }
+  app.post<{ Params: { type: Resource, id: string } }>('/trash/:type/:id/restore', {
+    schema: { tags, summary: 'Bring a deleted record back', params: paramsOf(app, { type: Kind, id: DottedId }), querystring: noQuery, headers: idempotentWrite, response: { 200: Type.Union(kinds.map(({ record }) => record)), ...problems } }
   }, async (request, reply) => {
-    const restored = await request.services.trash.restore(request.params.type, request.params.id)
+    const restored = await request.space.trash.restore(request.params.type, request.params.id)
     reply.header('etag', etag(restored.rev))
     return restored
   })
 
-  app.post<{ Params: { n: number } }>('/v1/changes/:n/revert', {
-    schema: { tags, summary: 'Undo a change-set', params: Type.Object({ n: Type.Integer({ minimum: 1, maximum: 999_999_999_999 }) }), querystring: noQuery, headers: idempotentWrite, response: { 200: RevertedBody, ...problems } }
-  }, (request) => request.services.trash.revert(request.params.n))
+  app.post<{ Params: { n: number } }>('/changes/:n/revert', {
+    schema: { tags, summary: 'Undo a change-set', params: paramsOf(app, { n: Type.Integer({ minimum: 1, maximum: 999_999_999_999 }) }), querystring: noQuery, headers: idempotentWrite, response: { 200: RevertedBody, ...problems } }
+  }, (request) => request.space.trash.revert(request.params.n))
 }

@@ -111,7 +111,7 @@ export function preconditionFailed (definition: Definition, row: Row | undefined
 }
 
 /** What of a record a client may send: the PUT body that would make it. */
-function inputOf (definition: Pick<Definition, 'input'>, record: unknown): object {
+export function inputOf (definition: Pick<Definition, 'input'>, record: unknown): object {
   const names = Object.keys(definition.input.properties)
   return Object.fromEntries(Object.entries(record as object).filter(([name, value]) => names.includes(name) && value !== undefined))
 }

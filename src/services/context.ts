@@ -15,6 +15,8 @@ export interface Shared {
   /** Since when this process waits for what is missing in a log, by space and change number: `performance.now()`. */
   readonly holes: LRUCache<string, number>
   readonly now: () => number
+  /** When sessions were last seen, as this process has written: milliseconds, by tenant, user and session. */
+  readonly seen: LRUCache<string, number>
   /** Idempotency keys whose first request is still running in this process. */
   readonly running: Set<string>
 }

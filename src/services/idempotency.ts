@@ -1,3 +1,4 @@
+import { spaceName } from '../../entities/fields.ts'
 import { Problem } from '../errors.ts'
 import type { Context } from './context.ts'
 import type { Outcome } from './space/change.ts'
@@ -12,7 +13,7 @@ import { idempotencyMismatch } from './space/writer.ts'
  */
 export async function once ({ store, space, idempotency, running, now }: Context, work: () => Promise<Outcome>): Promise<Outcome> {
   if (idempotency === undefined) return work()
-  const name = `${space.tenantId}#${space.spaceKind}#${space.spaceId}#${idempotency.key}`
+  const name = `${spaceName(space)}#${idempotency.key}`
   if (running.has(name)) throw new Problem('IDEMPOTENCY_IN_PROGRESS', 'Wait for the first request, then repeat this one to get its answer.', { retryAfter: 1 })
   // Another process may have had the same request meanwhile, or a reply was lost: then the row knows better than the failure.
   const otherwise = async (failure: unknown) => {

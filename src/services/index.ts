@@ -1,8 +1,13 @@
+import type { Role } from '../../entities/membership.ts'
 import { spaceKey } from '../../entities/fields.ts'
 import type { Scope, Store } from '../store/store.ts'
 import { bookmarks } from './bookmarks.ts'
 import type { Context, Shared } from './context.ts'
-import { memberships } from './memberships.ts'
+import { groups, oneGroup } from './groups/index.ts'
+import { invitations, invite } from './groups/invitations.ts'
+import { members, type MemberRecord } from './groups/members.ts'
+import { GROUP, memberships, type Action } from './memberships.ts'
+import { sessions } from './sessions.ts'
 import { settings } from './settings.ts'
 import { sync } from './sync/index.ts'
 import { trash } from './trash.ts'
@@ -16,17 +21,42 @@ export function createServices (shared: Shared, scope: Scope, store: Store, idem
   const space = spaceKey(scope.tenantId, 'USER', scope.userId)
   const context: Context = { ...shared, store, space, userId: scope.userId, sessionId: scope.sessionId, idempotency }
   return {
+    ...inSpace(context),
+    sync: sync(context),
+    sessions: sessions(context),
+    groups: groups(context),
+    invitations: invitations(context),
+    /**
+     * What can be done in a group, for a member who may do that much.
+     * @throws Problem NOT_FOUND, UNAUTHORIZED_ACCESS
+     */
+    async inGroup (groupId: string, action: Action) {
+      const group = await memberships(context).enter(GROUP + groupId, action)
+      return {
+        ...inSpace(group),
+        group: oneGroup(group),
+        members: members(group),
+        invite: (invited: { userId: string, role: Role }): Promise<MemberRecord> => invite(group, invited)
+      }
+    }
+  }
+}
+
+/** What can be done in any one space. */
+function inSpace (context: Context) {
+  return {
     bookmarks: bookmarks(context),
     settings: settings(context),
-    memberships: memberships(context),
-    sync: sync(context),
     trash: trash(context),
     /** What the space holds: from HEAD, 1 RCU. */
     async usage (): Promise<{ records: number, bytes: number }> {
-      const head = await readHead(store, space)
+      const head = await readHead(context.store, context.space)
       return { records: head?.count ?? 0, bytes: head?.bytes ?? 0 }
     }
   }
 }
+
+export type SpaceServices = ReturnType<typeof inSpace>
+export type GroupServices = Awaited<ReturnType<Services['inGroup']>>
 
 export type Services = ReturnType<typeof createServices>

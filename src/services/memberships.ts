@@ -1,6 +1,7 @@
 import { membership, type Role } from '../../entities/membership.ts'
 import { spaceKey, type SpaceKey } from '../../entities/fields.ts'
-import { collection, notFound } from './collection.ts'
+import { Problem } from '../errors.ts'
+import { notFound } from './collection.ts'
 import type { Context } from './context.ts'
 import { readRows } from './space/rows.ts'
 
@@ -8,32 +9,52 @@ import { readRows } from './space/rows.ts'
 export const ME = 'me'
 export const GROUP = 'group:'
 
+/** What can be done in a group, and who may: the one place that says so. Everyone may leave. */
+export const PERMISSIONS = {
+  /** See what is in it, and who. */
+  read: ['owner', 'editor', 'viewer'],
+  /** Change the records in it. */
+  write: ['owner', 'editor'],
+  /** Change the group itself, its members and invitations. */
+  manage: ['owner']
+} as const satisfies Record<string, readonly Role[]>
+export type Action = keyof typeof PERMISSIONS
+
+/** @throws Problem UNAUTHORIZED_ACCESS */
+export function assertMay (role: Role, action: Action): void {
+  if ((PERMISSIONS[action] as readonly Role[]).includes(role)) return
+  throw new Problem('UNAUTHORIZED_ACCESS', `A ${role} of a group can't do this; ${PERMISSIONS[action].join(' and ')} can.`)
+}
+
 /** The groups that a user belongs to, as the user's own space has them. */
 export function memberships (context: Context) {
-  const { store, space, userId } = context
-  const own = spaceKey(space.tenantId, 'USER', userId)
-  const pointers = collection({ ...context, space: own }, membership, { check () {} })
-  const spaceOf = (groupId: string): SpaceKey => spaceKey(space.tenantId, 'GROUP', groupId)
+  const { store, space: { tenantId }, userId } = context
+  const own = spaceKey(tenantId, 'USER', userId)
+  const spaceOf = (groupId: string): SpaceKey => spaceKey(tenantId, 'GROUP', groupId)
+
 
   return {
+    own,
+    spaceOf,
     /** Which of the groups the user belongs to at this moment, with the role. Strong reads, 1 RCU a group. */
     async among (groupIds: readonly string[]): Promise<Map<string, Role>> {
       const rows = await readRows(store, membership, own, groupIds)
       return new Map(rows.filter(({ deletedAt }) => deletedAt === undefined).map(({ id, role }) => [id, role as Role]))
     },
-    spaceOf,
     /**
-     * The space of a name on the wire.
+     * The context of a space by its name on the wire, for someone who would do this in it.
      * @throws Problem NOT_FOUND where there is no such group or the user is not in it: the two can't be told apart
+     * @throws Problem UNAUTHORIZED_ACCESS where the user's role does not allow it
      */
-    async resolve (name: string): Promise<{ space: SpaceKey, role: Role }> {
-      if (name === ME) return { space: own, role: 'owner' }
+    async enter (name: string, action: Action): Promise<Context & { readonly role: Role }> {
+      if (name === ME) return { ...context, space: own, role: 'owner' }
       const groupId = name.slice(GROUP.length)
       const role = (await this.among([groupId])).get(groupId)
       if (role === undefined) throw notFound('space')
-      return { space: spaceOf(groupId), role }
-    },
-    async join (groupId: string, role: Role): Promise<void> { await pointers.put(groupId, { role }) },
-    async leave (groupId: string): Promise<void> { await pointers.remove(groupId) }
+      assertMay(role, action)
+      // Members of a group choose their keys without knowing of each other.
+      const { idempotency } = context
+      return { ...context, role, space: spaceOf(groupId), idempotency: idempotency && { ...idempotency, key: `${userId} ${idempotency.key}` } }
+    }
   }
 }

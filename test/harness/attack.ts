@@ -96,6 +96,8 @@ export interface Attacker {
   readonly own: readonly string[]
   /** The answer of every route that needs a token. */
   readonly refused?: number
+  /** It is found out once the request has been read: what is not well-formed is 400, 413 or 415 before. */
+  readonly late?: true
 }
 
 /** Everyone who might get at what `victim` has. */

@@ -29,12 +29,14 @@ export interface Spec {
   readonly type?: string
   /** False where no name of a target makes a request of it succeed. */
   readonly replay?: false
+  /** False where it depends on what was done before whether there is an outcome to keep under an Idempotency-Key. */
+  readonly keyed?: false
   /** Answers without a token: `shared` where what it shows is by intent someone's, `same` where it is nobody's. */
   readonly open?: 'same' | 'shared'
 }
 
 /** Where an id can ride, and what can be sent there: the same number of shots for any two targets, which differ in names alone. */
-type Place = (route: { readonly name: string, readonly method: string, readonly spec: Spec, readonly at: (id: string) => string }, of: Target) => Partial<Shot>[]
+type Place = (route: { readonly name: string, readonly method: string, readonly spec: Spec, readonly at: (id: string) => string, readonly here: string }, of: Target) => Partial<Shot>[]
 
 const PLACES: Readonly<Record<string, Place>> = {
   path ({ method, at, spec }, { tenant, user, ids, key, publicId }) {
@@ -46,18 +48,18 @@ const PLACES: Readonly<Record<string, Place>> = {
     const tricks = [`${tenant}#USER#${user}`, `TENANT#${tenant}#USER#${user}`, `../${untouched}`, `${untouched}\0`, `${untouched},x`, `$records#${spec.kind}_1#id_${untouched}`, `IDEM#${key}`, '*', '']
     return [...reading, ...written, ...Object.values(ids).flat().slice(0, method === 'PUT' ? 0 : Infinity), ...tricks, publicId].map((id) => ({ url: at(encodeURIComponent(id)) }))
   },
-  query ({ spec, at }, { tenant, user, ids, own, publicId }) {
+  query ({ spec, here }, { tenant, user, ids, publicId }) {
     const aliens = { tenantId: tenant, tenant, userId: user, user, spaceId: user, space: `user:${user}`, sub: user, owner: user, pk: `TENANT#${tenant}#USER#${user}`, id: ids.bookmark![0]!, groupId: tenant, impersonate: user, publicId }
     const known = (spec.list ?? []).flatMap((name) => [...ids.bookmark!, user, `https://${ids.bookmark![0]}.example/`].map((value) => [name, value]))
-    return [...Object.entries(aliens), ...known].map(([name, value]) => ({ url: `${at(own)}?${new URLSearchParams([[name!, value!]]).toString()}` }))
+    return [...Object.entries(aliens), ...known].map(([name, value]) => ({ url: `${here}?${new URLSearchParams([[name!, value!]]).toString()}` }))
   },
-  cursor ({ spec, at }, { tenant, user, ids, own, cursors }) {
+  cursor ({ spec, here }, { tenant, user, ids, cursors }) {
     const [id] = ids.bookmark!
     const keys = { pk: `TENANT#${tenant}#USER#${user}`, sk: `$records#bookmark_1#id_${id}` }
     const made = [{ id, createdAt: '2026-01-01T00:00:00.000Z' }, keys, { ...keys, gsi1pk: keys.pk, gsi1sk: '' }, { shard: 0, cursor: encode(keys) }, 'null'].map(encode)
     const altered = cursors.slice(0, 2).flatMap((cursor) => [cursor.slice(1), `${cursor}A`, `${cursor}=`, cursor.replace(/^./, (first) => first === 'A' ? 'B' : 'A'), cursor.toLowerCase()])
     const all = spec.list === undefined ? cursors.slice(0, 1) : [...cursors, ...made, ...altered]
-    return all.map((cursor, index) => ({ url: `${at(own)}?cursor=${encodeURIComponent(cursor)}${index % 2 === 1 ? '&limit=1' : ''}` }))
+    return all.map((cursor, index) => ({ url: `${here}?cursor=${encodeURIComponent(cursor)}${index % 2 === 1 ? '&limit=1' : ''}` }))
   },
   body ({ name, method, spec, at }, { tenant, user, ids, own, key, publicId, rev }) {
     if (spec.body === undefined) return method === 'DELETE' ? [{ payload: { tenantId: tenant, userId: user, id: ids.bookmark![0] } }] : []
@@ -72,7 +74,7 @@ const PLACES: Readonly<Record<string, Place>> = {
     const pushed = !('changes' in spec.body)
       ? []
       : [
-          ...[...Object.entries(fields), ['space', `group:${tenant}`], ['space', `group:${user}`]].map(([field, value]) => push({ ...(spec.body as { changes: object[] }).changes[0], [String(field)]: value })),
+          ...[...Object.entries(fields), ...[tenant, user, ...ids.group!].map((id) => ['space', `group:${id}`])].map(([field, value]) => push({ ...(spec.body as { changes: object[] }).changes[0], [String(field)]: value })),
           ...ids.bookmark!.slice(1).map((id) => push({ type: 'bookmark', id, act: 'put', record: { url: 'https://attacker.example/', title: own } }))
         ]
     return [...alien, ...hidden, ...pushed, ...folder, ...nested, { payload: [spec.body, { tenantId: tenant }] }, { payload: { ...spec.body, tags: [{ tenantId: tenant, id: own }] } }]
@@ -90,7 +92,7 @@ const PLACES: Readonly<Record<string, Place>> = {
     const url = at(ids[spec.kind ?? '']?.[0] ?? ids.bookmark![0]!)
     const reading = method === 'GET' || method === 'HEAD'
     const conditions = (reading ? ['if-none-match', 'if-match'] : ['if-match']).flatMap((name) => [`"${rev}"`, `W/"${rev}"`, '*', user].map((value) => ({ url, headers: { [name]: value } })))
-    return [...Object.entries(plain).map(([name, value]) => ({ headers: { [name]: value } })), ...conditions, { headers: { 'idempotency-key': key } }, { headers: { 'idempotency-key': `${tenant}#USER#${user}#${key}` } }, { requestId: `rq.${tenant}.${user}` }]
+    return [...Object.entries(plain).map(([name, value]) => ({ headers: { [name]: value } })), ...conditions, ...spec.keyed === false ? [] : [key, `${tenant}#USER#${user}#${key}`].map((key) => ({ headers: { 'idempotency-key': key } })), { requestId: `rq.${tenant}.${user}` }]
   },
   replay ({ name }, { replays }) {
     const replay = replays[name]
@@ -99,12 +101,12 @@ const PLACES: Readonly<Record<string, Place>> = {
     const headers = { 'idempotency-key': key }
     return [{ ...request, headers }, { ...request, headers }, { ...request, headers, ...request.payload !== undefined && { payload: { ...request.payload, description: 'another body', value: 'another body' } } }, { ...request, headers: { 'idempotency-key': key.toUpperCase() } }]
   },
-  token ({ at }, { tenant, user, own }) {
+  token ({ here }, { tenant, user }) {
     const forged = unsigned(tenant, user)
     const places = ['proxy-authorization', 'x-forwarded-authorization', 'x-id-token', 'x-access-token', 'x-amzn-oidc-accesstoken', 'authentication'].map((name) => ({ headers: { [name]: `Bearer ${forged}` } }))
     return [
       ...places,
-      { url: `${at(own)}?access_token=${forged}` },
+      { url: `${here}?access_token=${forged}` },
       { authorization: () => `Bearer ${forged}` },
       { authorization: (token) => [`Bearer ${token}`, `Bearer ${forged}`] },
       { authorization: (token) => [`Bearer ${forged}`, `Bearer ${token}`] },
@@ -125,7 +127,10 @@ const unsigned = (tenant: string, user: string) => `${encode({ alg: 'none', typ:
 /** Everything there is to try on a route with the names of a target. */
 export function shotsAt (name: string, spec: Spec, of: Target): Shot[] {
   const [method, path] = name.split(' ') as [string, string]
-  const pattern = path.replace(':type', spec.type ?? '')
+  // Where the path names something within a group, it is the target's group.
+  const inside = /:groupId\/.*:/.test(path)
+  const pattern = path.replace(':type', spec.type ?? '').replace(inside ? ':groupId' : '', inside ? of.ids.group![0]! : '')
   const at = (id: string) => pattern.replace(/:\w+|\*$/, () => id)
-  return Object.entries(PLACES).flatMap(([place, shots]) => shots({ name, method, spec, at }, of).map((shot): Shot => ({ place, method, url: at(pattern.includes(':publicId') ? of.publicId : of.own), ...spec.body !== undefined && { payload: spec.body }, ...shot })))
+  const here = at(pattern.includes(':publicId') ? of.publicId : pattern.includes(':groupId') ? of.ids.group![0]! : of.own)
+  return Object.entries(PLACES).flatMap(([place, shots]) => shots({ name, method, spec, at, here }, of).map((shot): Shot => ({ place, method, url: here, ...spec.body !== undefined && { payload: spec.body }, ...shot })))
 }

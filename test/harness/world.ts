@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import { registry } from '../../entities/index.ts'
 import type { Definition } from '../../entities/definition.ts'
@@ -28,19 +28,13 @@ const MINUTE = 60_000
 const DAY = 24 * 60 * MINUTE
 /** Milliseconds from now: today, a day on which nothing may have expired yet, and one on which all that is written today may have. */
 export const ERAS = [0, 30 * DAY, 100 * DAY] as const
-/** Groups have no routes of their own yet: the services that make and end a membership, as a test reaches them. */
-export const groups: FastifyPluginAsync = async (app) => {
-  app.post<{ Params: { group: string } }>('/test/groups/:group/join', ({ services, params }) => services.memberships.join(params.group, 'editor'))
-  app.post<{ Params: { group: string } }>('/test/groups/:group/leave', ({ services, params }) => services.memberships.leave(params.group))
-}
-
 const KINDS = Object.values(registry) as unknown as Definition[]
 
 /** @param clocks of the hubs, in milliseconds from now */
 export async function startWorld (t: Test, seed: number, rates: Partial<Rates>, clocks = ERAS.flatMap((era) => [era + 10 * MINUTE, era - 10 * MINUTE])): Promise<World> {
   const faults = createFaults({ random: seeded(seed), ...rates })
   const hub = await startHub(t, { commitLeaseSeconds: 0.3, limits: { ...loadConfig({}).limits, spaceRecords: 1_000_000, spaceBytes: 1e12 } })
-  const hubs = await Promise.all(clocks.map((clock) => buildApp(hub.config, { open: faults.open, now: () => Date.now() + clock, logStream: { write: () => {} }, plugin: groups })))
+  const hubs = await Promise.all(clocks.map((clock) => buildApp(hub.config, { open: faults.open, now: () => Date.now() + clock, logStream: { write: () => {} } })))
   t.teardown(() => Promise.all(hubs.map((app) => app.close())))
   const store = { client: openClient(pastTheHub(hub.config)), table: hub.config.table }
   t.teardown(() => { store.client.destroy() })
@@ -84,7 +78,8 @@ export async function truth (store: Store, tenant: string, user: string): Promis
   return found
 }
 
-async function recordsOf (store: Store, space: SpaceKey): Promise<Map<string, unknown>> {
+/** The live records of a space, by `type id`. */
+export async function recordsOf (store: Store, space: SpaceKey): Promise<Map<string, unknown>> {
   const found = new Map<string, unknown>()
   for (const definition of KINDS) {
     const { data } = await (definition.entity.query as any).byId(space).go({ ...store, consistent: true, pages: 'all' })

@@ -3,8 +3,13 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { TrustedIssuer } from '../../config.ts'
 import { Problem } from '../../errors.ts'
+import type { Sealer } from '../../services/cursor.ts'
+import { openDeviceToken, type DeviceToken } from '../../services/device-token.ts'
 import { createKeySource } from './key-source.ts'
-import { assertClaims, assertOneReading, bearerToken, keyReference, unauthenticated, type Claims, type Decoded } from './token.ts'
+import { assertClaims, assertOneReading, bearerToken, deviceTokenOf, keyReference, unauthenticated, type Claims, type Decoded } from './token.ts'
+
+/** What a good token says: one of an issuer, or one of the hub's own, whose session is still to be looked at. */
+export type Identity = { readonly userId: string, /** Milliseconds. */ readonly expiresAt: number } & ({ readonly issuer: TrustedIssuer, readonly claims: Claims } | { readonly device: DeviceToken })
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -13,7 +18,7 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     /** Who the verified token is about; null on public routes. */
-    identity: { readonly issuer: TrustedIssuer, readonly userId: string, readonly claims: Claims, /** Milliseconds. */ readonly expiresAt: number } | null
+    identity: Identity | null
   }
   interface FastifyInstance {
     /** True when the keys of every trusted issuer are at hand. */
@@ -22,7 +27,7 @@ declare module 'fastify' {
 }
 
 /** Wall 1: a request without a good token of a trusted issuer goes no further. Every bad token is a 401, never a 500. */
-export default fp<{ issuers: readonly TrustedIssuer[] }>(async (app, { issuers }) => {
+export default fp<{ issuers: readonly TrustedIssuer[], sealer: Sealer, now: () => number }>(async (app, { issuers, sealer, now }) => {
   const registry = new Map(issuers.map((entry) => [entry.issuer, entry]))
   const keys = new Map(issuers.map(({ issuer, jwksUri }) => [issuer, createKeySource(jwksUri)]))
 
@@ -42,6 +47,13 @@ export default fp<{ issuers: readonly TrustedIssuer[] }>(async (app, { issuers }
 
   app.addHook('onRequest', async (request) => {
     if (request.is404 || request.routeOptions.config.public === true) return
+    const own = deviceTokenOf(request.raw)
+    if (own !== undefined) {
+      const device = openDeviceToken(sealer, own.token)
+      if (device === undefined || device.expiresAt <= now() || (own.name ?? device.userId) !== device.userId) throw unauthenticated('The device token is not valid.')
+      request.identity = Object.freeze({ userId: device.userId, expiresAt: device.expiresAt, device })
+      return
+    }
     const claims = await request.jwtVerify<Claims>().catch((error: unknown) => {
       if (error instanceof Problem && error.errorType !== 'UNAUTHENTICATED') throw error
       throw error instanceof Problem && error.extras.headers !== undefined ? error : unauthenticated(error instanceof Problem ? error.message : 'The token is not valid.')

@@ -21,16 +21,36 @@ export function unauthenticated (detail: string, error: string | undefined = 'in
   return new Problem('UNAUTHENTICATED', detail, { headers: { 'www-authenticate': challenge } })
 }
 
+/** @throws Problem UNAUTHENTICATED where there is not exactly one Authorization header */
+function authorizationOf (request: IncomingMessage): string {
+  const names = request.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'authorization')
+  if (names.length > 1) throw unauthenticated('The request has more than one Authorization header.', 'invalid_request')
+  const { authorization } = request.headers
+  if (authorization === undefined) throw unauthenticated('Send "Authorization: Bearer" and an access token.', undefined)
+  return authorization
+}
+
+/**
+ * A token that the hub itself made, with the name that a Basic header gives (RFC 7617; a Bearer header gives none): what
+ * speaks Basic only sends it as the password, and the user id as the name.
+ * @returns undefined where it is something else @throws Problem UNAUTHENTICATED as bearerToken
+ */
+export function deviceTokenOf (request: IncomingMessage): { readonly token: string, readonly name?: string } | undefined {
+  const authorization = authorizationOf(request)
+  const bearer = /^Bearer (shd_[A-Za-z0-9_-]{1,1024})$/i.exec(authorization)?.[1]
+  if (bearer !== undefined) return { token: bearer }
+  const basic = /^Basic ([A-Za-z0-9+/]{1,2048}={0,2})$/i.exec(authorization)?.[1]
+  const [, name, token] = /^([^:]*):(shd_[A-Za-z0-9_-]{1,1024})$/.exec(basic === undefined ? '' : Buffer.from(basic, 'base64').toString()) ?? []
+  return token === undefined ? undefined : { token, name: name! }
+}
+
 /**
  * The bearer token of a request: exactly one Authorization header, in the one canonical spelling (a second spelling of
  * the same signature would be a second token).
  * @throws Problem UNAUTHENTICATED
  */
 export function bearerToken (request: IncomingMessage): string {
-  const names = request.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'authorization')
-  if (names.length > 1) throw unauthenticated('The request has more than one Authorization header.', 'invalid_request')
-  const { authorization } = request.headers
-  if (authorization === undefined) throw unauthenticated('Send "Authorization: Bearer" and an access token.', undefined)
+  const authorization = authorizationOf(request)
   const token = authorization.length <= MAX_LENGTH ? TOKEN.exec(authorization)?.[1] : undefined
   if (token === undefined) throw unauthenticated('The Authorization header is not "Bearer" and a signed JWT.')
   if (!token.split('.').every((part) => Buffer.from(part, 'base64url').toString('base64url') === part)) throw unauthenticated('The token is not in canonical base64url.')

@@ -99,9 +99,9 @@ export class Superseded extends Error {
   override readonly name = 'Superseded'
 }
 
-/** How much a record counts towards the space's bytes: its wire form as UTF-8 JSON. */
+/** How much a record counts towards the space's bytes: its wire form as UTF-8 JSON, and nothing where it is the hub's own. */
 export function bytesOf (definition: Definition, row: Row): number {
-  return row.deletedAt === undefined ? Buffer.byteLength(JSON.stringify(definition.present(row))) : 0
+  return row.deletedAt === undefined && definition.pushable ? Buffer.byteLength(JSON.stringify(definition.present(row))) : 0
 }
 
 /** What the write path remembers of a row. */

@@ -37,7 +37,7 @@ export function plan (write: Write, head: SpaceHead, known: readonly (Known | un
     const before = known[index]
     const row = stamp(write, change, before, n, at, expiresAt)
     next.bytes += bytesOf(change.definition, row) - (before?.bytes ?? 0)
-    next.count += (change.act === 'put' ? 1 : 0) - (isLive(before) ? 1 : 0)
+    if (change.definition.pushable) next.count += (change.act === 'put' ? 1 : 0) - (isLive(before) ? 1 : 0)
     return { resource: change.definition.resource, row, created: change.act === 'put' && !isLive(before) }
   })
   assertQuota(head, next, rules.limits)
@@ -47,10 +47,13 @@ export function plan (write: Write, head: SpaceHead, known: readonly (Known | un
     putLog(write.space, { n, at, sessionId: write.sessionId, batch: write.batch, expiresAt, ops: results.map(({ resource, row: { id, deletedAt }, created }) => ({ type: resource, id, act: created ? 'create' : deletedAt === undefined ? 'put' : 'delete' })) }),
     ...results.map(({ row }, index) => putRow(write.changes[index]!.definition.entity, row, known[index]?.rev))
   ]
-  if (write.idempotency !== undefined) {
-    puts.push(putIdempotency(write.space, { ...write.idempotency, outcome: JSON.stringify(write.brief === true ? brief(outcome) : outcome), expiresAt: Math.floor(now / 1000) + IDEMPOTENCY_SECONDS }, now))
-  }
+  if (write.idempotency !== undefined) puts.push(outcomeUnderKey(write.space, write.idempotency, write.brief === true ? brief(outcome) : outcome, now))
   return { head: next, puts, outcome }
+}
+
+/** The row that answers the request when it is sent again. */
+export function outcomeUnderKey (space: SpaceKey, idempotency: NonNullable<Write['idempotency']>, outcome: object, now: number): object {
+  return putIdempotency(space, { ...idempotency, outcome: JSON.stringify(outcome), expiresAt: Math.floor(now / 1000) + IDEMPOTENCY_SECONDS }, now)
 }
 
 /** The puts that open a transaction: HEAD to its last state, and the directory row where the space is new. */

@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { EntityItem } from 'electrodb'
 import type { AnyEntity, Definition } from '../../../entities/definition.ts'
-import type { SpaceKey } from '../../../entities/fields.ts'
+import { spaceName, type SpaceKey } from '../../../entities/fields.ts'
 import { registry, type Resource } from '../../../entities/index.ts'
+import { SessionSeen } from '../../../entities/session.ts'
 import { Batch, BatchPart, DirectoryEntry, Head, IdempotencyRow, LogEntry, type LogOp } from '../../../entities/space.ts'
 import { Problem } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
@@ -46,8 +47,8 @@ export async function readRow (store: Store, definition: Definition, space: Spac
  * behind them, for the day that one of them has a bug.
  * @throws Error (a constant 500) where the row belongs to another tenant or space
  */
-export function own (space: SpaceKey, row: Row): Row {
-  if (row.tenantId !== space.tenantId || row.spaceKind !== space.spaceKind || row.spaceId !== space.spaceId) throw new Error('the store answered with a row of another space')
+export function own (space: SpaceKey | undefined, row: Row): Row {
+  if (space === undefined || spaceName(row) !== spaceName(space)) throw new Error('the store answered with a row of another space')
   return row
 }
 
@@ -57,15 +58,20 @@ export function own (space: SpaceKey, row: Row): Row {
  * @throws Problem STORE_UNAVAILABLE where the store keeps putting keys off
  */
 export async function readRows (store: Store, definition: Definition, space: SpaceKey, ids: readonly string[]): Promise<Row[]> {
-  if (ids.length === 0) return []
   if (ids.length === 1) return [await readRow(store, definition, space, ids[0]!)].filter((row) => row !== undefined)
+  return readAcross(store, definition, ids.map((id) => ({ ...space, id })))
+}
+
+/** As readRows, from several spaces. */
+export async function readAcross (store: Store, definition: Definition, places: readonly (SpaceKey & { readonly id: string })[]): Promise<Row[]> {
   const rows: Row[] = []
-  let keys: SpaceKey[] = ids.map((id) => ({ ...space, id }))
+  const asked = new Map(places.map((place) => [`${spaceName(place)} ${place.id}`, place]))
+  let keys: readonly SpaceKey[] = places
   for (let wait = 10; keys.length > 0; wait *= 2) {
     if (wait > 1000) throw new Problem('STORE_UNAVAILABLE', 'The store did not process a batch of reads.', { retryAfter: 1 })
     const batch = definition.entity.get(keys) as unknown as { go (options: object): Promise<{ data: Row[], unprocessed: SpaceKey[] }> }
     const { data, unprocessed } = await batch.go({ ...store, consistent: true })
-    rows.push(...data.map((row) => own(space, row)))
+    rows.push(...data.map((row) => own(asked.get(`${spaceName(row)} ${row.id}`), row)))
     keys = unprocessed
     if (keys.length > 0) await pause(wait)
   }
@@ -139,6 +145,18 @@ export async function readBatch (store: Store, space: SpaceKey, id: string): Pro
 export async function readBatchPart (store: Store, space: SpaceKey, id: string, part: number): Promise<string | undefined> {
   const { data } = await BatchPart.get({ ...space, id, part }).go({ ...store, consistent: true })
   return data?.changes
+}
+
+/** When the sessions of a user, or one of them, were last used: RFC 3339, by id. */
+export async function readSeen (store: Store, space: SpaceKey, id?: string): Promise<Map<string, string>> {
+  const { data } = id === undefined ? await SessionSeen.query.bySession(space).go({ ...store, pages: 'all' }) : { data: [(await SessionSeen.get({ ...space, id }).go(store)).data].filter((row) => row !== null) }
+  return new Map(data.map(({ id, at }) => [id, at]))
+}
+
+/** Notes that a session is used, unless someone did so less than `every` milliseconds ago. 1 WCU. */
+export async function writeSeen (store: Store, space: SpaceKey, id: string, now: number, every: number, kept: number): Promise<void> {
+  await SessionSeen.put({ ...space, id, at: new Date(now).toISOString(), expiresAt: Math.floor((now + kept) / 1000) })
+    .where(({ at }, { notExists, lt }) => `${notExists(at)} OR ${lt(at, new Date(now - every).toISOString())}`).go(store)
 }
 
 /** The outcome under its Idempotency-Key; refused where an unexpired one exists. */

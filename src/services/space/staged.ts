@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
-import { spaceKey, type SpaceKey } from '../../../entities/fields.ts'
+import { spaceKey, spaceName, type SpaceKey } from '../../../entities/fields.ts'
 import { Problem } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
 import { transact } from '../../store/transact.ts'
@@ -48,8 +48,8 @@ export function createStagedCommits (rules: Rules, now: () => number, committed:
   /** Since when a lock looks as it does. By what this process sees, and not by its clock: clocks disagree by minutes. */
   const watched = new LRUCache<string, { readonly mark: string, readonly since: number }>({ max: MAX_WATCHED })
 
-  function isAlive ({ tenantId, spaceKind, spaceId }: SpaceKey, { batch, part, beat }: Lock): boolean {
-    const name = `${tenantId}#${spaceKind}#${spaceId}`
+  function isAlive (space: SpaceKey, { batch, part, beat }: Lock): boolean {
+    const name = spaceName(space)
     const mark = `${batch} ${part} ${beat}`
     const seen = watched.get(name)
     if (seen?.mark === mark) return performance.now() - seen.since < leaseMs

@@ -1,17 +1,16 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
-import type { SpaceKey } from '../../../entities/fields.ts'
+import { spaceName, type SpaceKey } from '../../../entities/fields.ts'
 import { Problem } from '../../errors.ts'
 import { transact, type Refusal } from '../../store/transact.ts'
 import { knownOf, type Outcome, type SpaceHead, type Write } from './change.ts'
 import { forget, learnHead, load, recordKey, remember, type Memory } from './memory.ts'
 import { emptyHead, opening, plan, type Planned, type Rules } from './plan.ts'
 import { parseIdempotency, parseRow, readHead } from './rows.ts'
+import { commitJointly } from './joint.ts'
+import { actionsOf, MAX_ACTIONS, takeBatch, type Pending } from './queue.ts'
 import { createStagedCommits, type StagedCommits } from './staged.ts'
 
-/** DynamoDB takes 100 actions and 4 MB a transaction; a margin covers keys and encoding. */
-const MAX_ACTIONS = 100
-const MAX_BYTES = 3_000_000
 const MAX_TRIES = 8
 const PATIENCE_MS = 10_000
 const HELD_PAUSE_MS = 50
@@ -20,24 +19,11 @@ const MAX_WAITING = 1000
 /** Spaces that a process remembers. What it forgets costs a read, never correctness. */
 const MAX_SPACES = 2000
 
-interface Pending {
-  readonly write: Write
-  /** What it touches: records, and its Idempotency-Key. */
-  readonly keys: readonly string[]
-  /** About how many bytes it adds to a transaction. */
-  readonly size: number
-  readonly resolve: (outcome: Outcome) => void
-  readonly reject: (reason: unknown) => void
-  tries: number
-  /** Milliseconds that it goes on waiting for the commit of a staged batch. */
-  patience: number
-  /** What was remembered did not allow this write: only a fresh read may refuse it. */
-  verify: boolean
-}
-
 interface SpaceState extends Memory {
   queue: Pending[]
   draining: boolean
+  /** Ends with the transaction that is in flight. */
+  turn: Promise<unknown>
 }
 
 export interface Writer {
@@ -47,6 +33,11 @@ export interface Writer {
    * @throws a failure of the store: it may have happened
    */
   commit (write: Write): Promise<Outcome>
+  /**
+   * Commits a change-set in each of several spaces, all or none.
+   * @returns the results of all, in order @throws as `commit`
+   */
+  commitJointly (writes: readonly Write[]): Promise<Outcome>
   /** Commits of more than one transaction. */
   readonly staged: StagedCommits
 }
@@ -62,10 +53,10 @@ export function createWriter (rules: Rules, now: () => number = Date.now, commit
   const staged = createStagedCommits(rules, now, committed)
   const spaces = new LRUCache<string, SpaceState>({ max: MAX_SPACES })
 
-  function stateOf ({ tenantId, spaceKind, spaceId }: SpaceKey): SpaceState {
-    const key = `${tenantId}#${spaceKind}#${spaceId}`
+  function stateOf (space: SpaceKey): SpaceState {
+    const key = spaceName(space)
     let state = spaces.get(key)
-    if (state === undefined) spaces.set(key, state = { head: 'unread', known: new Map(), queue: [], draining: false })
+    if (state === undefined) spaces.set(key, state = { head: 'unread', known: new Map(), queue: [], draining: false, turn: Promise.resolve() })
     return state
   }
 
@@ -74,7 +65,7 @@ export function createWriter (rules: Rules, now: () => number = Date.now, commit
     while (state.queue.length > 0) {
       const batch = takeBatch(state)
       try {
-        await commitBatch(state, batch)
+        await inTurn(state, () => commitBatch(state, batch))
       } catch (error) {
         // The outcome is unknown: forget the space, so that the next write looks before it decides.
         forget(state)
@@ -145,8 +136,21 @@ export function createWriter (rules: Rules, now: () => number = Date.now, commit
     return true
   }
 
+  /** Has the turns of all the spaces, taken in the order of their names so that no two wait for each other. */
+  function inAllTurns<T> (states: readonly (readonly [name: string, state: SpaceState])[], work: () => Promise<T>): Promise<T> {
+    return [...states].sort(([one], [two]) => one < two ? 1 : -1).reduce((next, [, state]) => () => inTurn(state, next), work)()
+  }
+
   return {
     staged,
+    commitJointly (writes) {
+      const states = writes.map(({ space }) => [spaceName(space), stateOf(space)] as const)
+      return inAllTurns(states, async () => {
+        // What it writes is not remembered: it is rare, and read again when it is asked for.
+        for (const [, state] of states) forget(state)
+        return commitJointly(writes, staged, rules, now, ({ space }, n) => { committed(space, n) })
+      })
+    },
     commit (write) {
       const { promise, resolve, reject } = withResolvers<Outcome>()
       const state = stateOf(write.space)
@@ -164,8 +168,12 @@ export function createWriter (rules: Rules, now: () => number = Date.now, commit
   }
 }
 
-/** HEAD moves, and each write appends an entry and puts its rows. */
-const actionsOf = (batch: readonly Pending[]) => batch.reduce((sum, { keys }) => sum + keys.length + 1, 1)
+/** Runs work when what is in flight has ended. */
+function inTurn<T> (state: SpaceState, work: () => Promise<T>): Promise<T> {
+  const done = state.turn.then(work)
+  state.turn = done.catch(() => {})
+  return done
+}
 
 /** A new space needs a row in the directory as well; where a full push leaves no room for it, the space is made first. */
 const FOUNDING = 1
@@ -173,27 +181,6 @@ async function found (state: SpaceState, { store, space }: Write, now: number): 
   const empty = emptyHead(now)
   const refusals = await transact(store, opening(space, undefined, empty))
   state.head = refusals === undefined ? empty : await readHead(store, space)
-}
-
-/** Takes from the queue, in order, what fits one transaction and touches no record or key twice. */
-function takeBatch (state: SpaceState): Pending[] {
-  const batch: Pending[] = []
-  const rest: Pending[] = []
-  const touched = new Set<string>()
-  let bytes = 0
-  for (const [index, pending] of state.queue.entries()) {
-    bytes += pending.size
-    if (index > 0 && (actionsOf([...batch, pending]) > MAX_ACTIONS || bytes > MAX_BYTES)) {
-      rest.push(...state.queue.slice(index))
-      break
-    }
-    // A write that has to wait keeps its place: later ones to the same record may not overtake it.
-    const waits = pending.keys.some((key) => touched.has(key))
-    ;(waits ? rest : batch).push(pending)
-    for (const key of pending.keys) touched.add(key)
-  }
-  state.queue = rest
-  return batch
 }
 
 /** Corrects the memory from the refusals of one write. @returns true where they settle it */

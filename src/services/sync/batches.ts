@@ -49,7 +49,7 @@ export function batches (context: Context) {
   }
 
   const endOf = ({ createdAt }: Pick<BatchRow, 'createdAt'>) => Date.parse(createdAt) + OPEN_SECONDS * 1000
-  const spaceOf = async ({ target }: BatchRow) => (await memberships(context).resolve(target)).space
+  const spaceOf = async ({ target }: BatchRow) => (await memberships(context).enter(target, 'read')).space
   const lockOf = async (batch: BatchRow) => {
     const lock = (await readHead(store, await spaceOf(batch)))?.lock
     return lock?.batch === batch.id ? lock : undefined

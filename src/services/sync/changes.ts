@@ -46,12 +46,7 @@ export function assertFit (changes: readonly PushedChange[]): void {
  */
 export async function inSpaceOf (context: Context, [first]: readonly PushedChange[]): Promise<Context> {
   const { space = ME } = first!
-  if (space === ME) return context
-  const found = await memberships(context).resolve(space)
-  if (found.role === 'viewer') throw new Problem('UNAUTHORIZED_ACCESS', 'A viewer of a group can\'t change what is in it.')
-  // Members of a group choose their keys without knowing of each other.
-  const { idempotency } = context
-  return { ...context, space: found.space, idempotency: idempotency && { ...idempotency, key: `${context.userId} ${idempotency.key}` } }
+  return space === ME ? context : memberships(context).enter(space, 'write')
 }
 
 export const preconditionOf = ({ ifMatch }: PushedChange): Precondition | undefined => ifMatch === undefined ? undefined : ifMatch === 0 ? { ifNoneMatch: true } : { ifMatch: [ifMatch] }

@@ -1,11 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { SpaceKey } from '../../../entities/fields.ts'
+import { spaceName, type SpaceKey } from '../../../entities/fields.ts'
 import type { Context } from '../context.ts'
 import { GROUP, ME, memberships } from '../memberships.ts'
 import { batches } from './batches.ts'
 import { positionsOf, pull, type Pulled } from './pull.ts'
 import { push, type Push, type Pushed } from './push.ts'
-import { nameOf } from './waiters.ts'
 
 /** Between two looks for something that is known to be there. */
 const FRUITLESS_MS = 20
@@ -40,7 +39,7 @@ export function sync (context: Context) {
         const pulled = await pull(context, from, limit)
         const nothing = pulled.changes.length === 0 && !pulled.more && pulled.reset === undefined
         if (!nothing || wait === 0 || from === undefined) return pulled
-        const seen = new Map([...spacesOf(pulled.cursor)].map(([key, n]) => [nameOf(key), n]))
+        const seen = new Map([...spacesOf(pulled.cursor)].map(([key, n]) => [spaceName(key), n]))
         if (!await subscription.beyond(seen, until - Date.now(), signal)) return pulled
         if (Date.now() >= until) return pulled
         // What woke it before may not be visible yet, and would wake it again at once.

@@ -68,6 +68,10 @@ export async function snapshotPage (store: Store, space: SpaceKey, position: Pos
   let bytes = 0
   for (let looks = 0; kind < KINDS.length && ops.length < limit && bytes < maxBytes && looks < MAX_LOOKS; looks++) {
     const definition = KINDS[kind]!
+    if (definition.only !== undefined && definition.only !== space.spaceKind) {
+      kind++
+      continue
+    }
     const wanted = limit - ops.length
     const { rows, last } = await recordsAfter({ store, space }, definition, after, Math.max(wanted, LOOK))
     const told = rows.slice(0, wanted).map((row) => opOf(definition.resource, row))

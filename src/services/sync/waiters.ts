@@ -1,4 +1,4 @@
-import type { SpaceKey } from '../../../entities/fields.ts'
+import { spaceName, type SpaceKey } from '../../../entities/fields.ts'
 import { Problem } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
 import { readHead } from '../space/rows.ts'
@@ -10,7 +10,7 @@ const POLL_MS = 1000
 export interface Subscription {
   /**
    * Waits until a space is known to have gone beyond the given change number.
-   * @param seen change numbers by `nameOf` a space
+   * @param seen change numbers by `spaceName`
    * @returns false where time was up, or the signal came, first
    */
   beyond (seen: ReadonlyMap<string, number>, milliseconds: number, signal: AbortSignal): Promise<boolean>
@@ -33,8 +33,6 @@ interface Active {
   readonly stop: () => void
 }
 
-export const nameOf = ({ tenantId, spaceKind, spaceId }: SpaceKey) => `${tenantId}#${spaceKind}#${spaceId}`
-
 /**
  * Wakes who waits: at once for what this process commits, within about a second for what others do. However many wait
  * for a space, it is looked at once a second; nobody waits, nothing is read.
@@ -51,7 +49,7 @@ export function createWaiters (connectionsPerUser: number): Waiters {
   }
 
   function activate (store: Store, key: SpaceKey): Active {
-    const name = nameOf(key)
+    const name = spaceName(key)
     let looking = false
     const timer = setInterval(() => {
       if (looking) return
@@ -63,14 +61,14 @@ export function createWaiters (connectionsPerUser: number): Waiters {
   }
 
   return {
-    wake: (space, n) => { advance(nameOf(space), n) },
+    wake: (space, n) => { advance(spaceName(space), n) },
 
     subscribe (store, spaces) {
       let notify = () => {}
       const listener = () => { notify() }
       for (const key of spaces) {
-        const space = active.get(nameOf(key)) ?? activate(store, key)
-        active.set(nameOf(key), space)
+        const space = active.get(spaceName(key)) ?? activate(store, key)
+        active.set(spaceName(key), space)
         space.listeners.add(listener)
       }
       return {
@@ -91,7 +89,7 @@ export function createWaiters (connectionsPerUser: number): Waiters {
         }),
         end () {
           for (const key of spaces) {
-            const space = active.get(nameOf(key))
+            const space = active.get(spaceName(key))
             space?.listeners.delete(listener)
             if (space?.listeners.size === 0) space.stop()
           }

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { SpaceKey } from '../../../entities/fields.ts'
+import { spaceName, type SpaceKey } from '../../../entities/fields.ts'
 import type { Resource } from '../../../entities/index.ts'
 import type { Store } from '../../store/store.ts'
 import type { Row, SpaceHead } from '../space/change.ts'
@@ -7,7 +7,6 @@ import { definitionOf, nameOf, readHead, readLog, readNamed, type Entry } from '
 import type { Context } from '../context.ts'
 import type { ChangeSet, Op } from './change-set.ts'
 import type { Position } from './position.ts'
-import { nameOf as spaceName } from './waiters.ts'
 
 /**
  * A change that is committed may become visible item by item: the store's queries and batches are only read-committed

@@ -1,0 +1,46 @@
+import { preconditionFailed } from '../collection.ts'
+import type { Context } from '../context.ts'
+import { recordsAfter } from '../listing.ts'
+import { contentOf, PreconditionFailed, type Precondition } from '../space/change.ts'
+import { readRow } from '../space/rows.ts'
+import { redo } from '../sync/push.ts'
+import { commitSides, dismiss, KIND, readGroup, removed, userSpace, written } from './sides.ts'
+
+/** Members that leave in one transaction: each takes an action of the group's space, and three of its own. */
+const AT_ONCE = 20
+
+/**
+ * Ends a group: nobody joins any more, then members and invitations go, and the owner last. What was done in part goes
+ * on when it is sent again.
+ * @throws Problem PRECONDITION_FAILED, CONTENTION
+ */
+export async function closeGroup (given: Context, precondition: Precondition | undefined): Promise<void> {
+  // There is no outcome to keep: who repeats it finds no group.
+  const context = { ...given, idempotency: undefined }
+  const { space, userId, store, writer, sessionId } = context
+  await redo(async () => {
+    const row = await readGroup(context, space)
+    if (row.closing === true) return
+    const change = { ...written(KIND.group, row.id, row, { ...contentOf(row), closing: true }), ...precondition && { precondition } }
+    await writer.commit({ store, space, sessionId, changes: [change] }).catch((error: unknown) => {
+      throw error instanceof PreconditionFailed ? preconditionFailed(KIND.group, row) : error
+    })
+  })
+  for (let others = await someOthers(context); others.length > 0; others = await someOthers(context)) await dismiss(context, space, others)
+  const own = userSpace(context, userId)
+  await redo(async () => {
+    const [row, self, pointer] = await Promise.all([readGroup(context, space), readRow(store, KIND.member, space, userId), readRow(store, KIND.membership, own, space.spaceId)])
+    await commitSides(context, [[space, [...removed(KIND.group, row), ...removed(KIND.member, self)]], [own, removed(KIND.membership, pointer)]])
+  })
+}
+
+async function someOthers (context: Context): Promise<string[]> {
+  const ids: string[] = []
+  let after: string | undefined
+  do {
+    const { rows, last } = await recordsAfter(context, KIND.member, after, AT_ONCE + 1)
+    ids.push(...rows.map(({ id }) => id).filter((id) => id !== context.userId))
+    after = last
+  } while (after !== undefined && ids.length < AT_ONCE)
+  return ids.slice(0, AT_ONCE)
+}

@@ -1,0 +1,133 @@
+import { randomUUID, timingSafeEqual } from 'node:crypto'
+import type { Static } from 'typebox'
+import { session, type Session, type SessionInput } from '../../entities/session.ts'
+import type { Definition } from '../../entities/definition.ts'
+import { Problem } from '../errors.ts'
+import { inputOf, notFound, preconditionFailed } from './collection.ts'
+import type { Context } from './context.ts'
+import { hashOf, sealDeviceToken, type DeviceToken } from './device-token.ts'
+import { once } from './idempotency.ts'
+import { recordsAfter } from './listing.ts'
+import { mergePatch } from './merge-patch.ts'
+import { contentOf, knownOf, PreconditionFailed, removal, type Change, type Precondition, type Row } from './space/change.ts'
+import { readRow, readSeen, writeSeen } from './space/rows.ts'
+import { redo } from './sync/push.ts'
+
+/** Written this often at most: a device that is busy all day costs 288 writes. */
+const SEEN_EVERY_MS = 5 * 60_000
+const DAY_MS = 86_400_000
+const KIND = session as unknown as Definition
+/** A session as its user is shown it. */
+export type SessionView = Static<typeof Session> & { readonly lastSeenAt?: string }
+type Record = Static<typeof Session>
+type SessionRow = Row & { readonly expiresAt: string, readonly tokenHash: string, readonly kind: 'device' | 'app' }
+
+/** The devices that a user is signed in on by tokens of their own. `context` is that of the user's own space. */
+export function sessions (context: Context) {
+  const { store, space, sealer, userId, sessionId, now, writer, config: { limits } } = context
+  const isOver = (row: SessionRow | undefined) => row === undefined || row.deletedAt !== undefined || Date.parse(row.expiresAt) <= now()
+  const commit = (changes: readonly Change[], brief = false) => writer.commit({ store, space, sessionId, idempotency: context.idempotency, changes, brief })
+  const read = async (id: string) => await readRow(store, KIND, space, id) as SessionRow | undefined
+
+  /** All of them, those that have expired too. */
+  async function all (): Promise<SessionRow[]> {
+    const rows: Row[] = []
+    let after: string | undefined
+    do {
+      const page = await recordsAfter(context, KIND, after, 100)
+      rows.push(...page.rows)
+      after = page.last
+    } while (after !== undefined)
+    return rows as SessionRow[]
+  }
+
+  const take = (row: Row): Change => ({ ...removal(KIND, row), basedOn: knownOf(KIND, row) })
+
+  return {
+    /** Those that have not expired, with when each was last used: two queries. */
+    async list (): Promise<SessionView[]> {
+      const [rows, seen] = await Promise.all([all(), readSeen(store, space)])
+      return rows.filter((row) => !isOver(row)).map((row) => view(row, seen.get(row.id)))
+    },
+    /** @throws Problem NOT_FOUND */
+    async get (id: string): Promise<SessionView> {
+      const [row, seen] = await Promise.all([read(id), readSeen(store, space, id)])
+      if (row === undefined || isOver(row)) throw notFound('session')
+      return view(row, seen.get(id))
+    },
+    /**
+     * Signs a device in. The token is in the answer and nowhere else.
+     * @throws Problem UNAUTHORIZED_ACCESS for an app password, which makes no sessions; LIMIT_REACHED
+     */
+    async register (input: Static<typeof SessionInput>): Promise<{ session: SessionView, deviceToken: string }> {
+      await assertDevice()
+      const [id, endsAt] = [randomUUID(), now() + limits.sessionDays * DAY_MS]
+      const deviceToken = sealDeviceToken(sealer, { tenantId: space.tenantId, userId, sessionId: id, expiresAt: endsAt })
+      const content = { ...session.store(input), expiresAt: new Date(endsAt).toISOString(), tokenHash: hashOf(deviceToken) }
+      const { results } = await redo(async () => {
+        const rows = await all()
+        // Those that have expired make room. Who signs in on two devices at once may get one over.
+        const over = rows.filter(isOver)
+        const active = rows.length - over.length + 1
+        if (active > limits.userSessions) throw new Problem('LIMIT_REACHED', `You have ${limits.userSessions} sessions, which is the most; delete one first.`, { limit: { name: 'userSessions', value: limits.userSessions, sent: active } })
+        return commit([{ definition: KIND, id, act: 'put', content, precondition: { ifNoneMatch: true } }, ...over.slice(0, limits.userSessions).map(take)])
+      })
+      return { session: view(results[0]!.row), deviceToken }
+    },
+    /** Renames one. @throws Problem NOT_FOUND, PRECONDITION_FAILED */
+    async patch (id: string, patch: object, precondition?: Precondition): Promise<SessionView> {
+      const { results } = await once(context, () => redo(async () => {
+        const row = await read(id)
+        if (row === undefined || isOver(row)) throw notFound('session')
+        const { name, platform } = mergePatch(inputOf(session, session.present(row as never)), patch) as Record
+        const change = { definition: KIND, id, act: 'put' as const, content: { ...contentOf(row), name, platform }, basedOn: knownOf(KIND, row), ...precondition && { precondition } }
+        return commit([change]).catch((error: unknown) => { throw error instanceof PreconditionFailed ? preconditionFailed(KIND, row) : error })
+      }))
+      return view(results[0]!.row, (await readSeen(store, space, id)).get(id))
+    },
+    /** Signs a device out; its token ends at once. @throws Problem NOT_FOUND */
+    async remove (id: string): Promise<void> {
+      await once(context, () => redo(async () => {
+        const row = await read(id)
+        if (row === undefined || row.deletedAt !== undefined) throw notFound('session')
+        return commit([take(row)])
+      }))
+    },
+    /** Signs all devices out, in one change-set. Tokens of an issuer end when they end: the hub did not make them. */
+    async removeAll (): Promise<void> {
+      await once(context, () => redo(async () => {
+        const rows = await all()
+        return rows.length === 0 ? { n: 0, at: '', results: [] } : commit(rows.map(take), true)
+      }))
+    },
+    /**
+     * Holds a device token against its session. 1 RCU, and a write every five minutes that says when it was used.
+     * @throws Problem UNAUTHENTICATED where the session was deleted, or has expired
+     */
+    async verify ({ sessionId: id, hash }: DeviceToken): Promise<void> {
+      const row = await read(id)
+      // Of one length, and compared in constant time.
+      if (row === undefined || isOver(row) || !timingSafeEqual(Buffer.from(row.tokenHash), Buffer.from(hash))) throw new Problem('UNAUTHENTICATED', 'The device was signed out.', { headers: { 'www-authenticate': 'Bearer realm="sync-hub", error="invalid_token"' } })
+      await see(id)
+    },
+    assertDevice
+  }
+
+  /** @throws Problem UNAUTHORIZED_ACCESS where it is an app password that asks */
+  async function assertDevice (): Promise<void> {
+    if (sessionId !== undefined && (await read(sessionId))?.kind === 'app') throw new Problem('UNAUTHORIZED_ACCESS', 'An app password reads and writes; it lets nobody else in.')
+  }
+
+  async function see (id: string): Promise<void> {
+    const name = `${space.tenantId} ${userId} ${id}`
+    const at = now()
+    if (at - (context.seen.get(name) ?? 0) < SEEN_EVERY_MS) return
+    context.seen.set(name, at)
+    // Another process may have said so. And what is only a courtesy is never a failure.
+    await writeSeen(store, space, id, at, SEEN_EVERY_MS, limits.sessionDays * DAY_MS).catch(() => {})
+  }
+}
+
+function view (row: Row, lastSeenAt?: string): SessionView {
+  return { ...session.present(row as never), ...lastSeenAt !== undefined && { lastSeenAt } }
+}

@@ -19,6 +19,7 @@ import problems, { clientError, send, toProblem } from './plugins/problems.ts'
 import services from './plugins/services.ts'
 import tenant from './plugins/tenant.ts'
 import routes from './routes/index.ts'
+import { createShelves } from './services/bookmarks/shelf.ts'
 import { createSealer } from './services/cursor.ts'
 import { createWriter } from './services/space/writer.ts'
 import { createWaiters } from './services/sync/waiters.ts'
@@ -62,7 +63,7 @@ export async function buildApp (config: Config, { open, sts, now = Date.now, log
 
   const stores = openStores(config, { sts, open })
   const waiters = createWaiters(config.limits.connectionsPerUser)
-  const shared = { config, now, waiters, writer: createWriter(config, now, waiters.wake), sealer: createSealer(config.secret), holes: new LRUCache<string, number>({ max: 1000 }), seen: new LRUCache<string, number>({ max: 10_000 }), running: new Set<string>() }
+  const shared = { config, now, waiters, shelves: createShelves(config.limits.shelfBytes), writer: createWriter(config, now, waiters.wake), sealer: createSealer(config.secret), holes: new LRUCache<string, number>({ max: 1000 }), seen: new LRUCache<string, number>({ max: 10_000 }), running: new Set<string>() }
   await app.register(problems)
   await app.register(headers)
   await app.register(log)

@@ -39,6 +39,11 @@ export interface Limits {
   readonly batchBytes: number
   readonly spaceRecords: number
   readonly spaceBytes: number
+  /** Memory for bookmarks and their search indexes, in a process. */
+  readonly shelfBytes: number
+  /** Body of an import, and entries in it. */
+  readonly importBytes: number
+  readonly importEntries: number
   /** Requests a minute; 0 turns the limit off. */
   readonly requestsPerAddress: number
   readonly requestsPerTenant: number
@@ -142,6 +147,9 @@ export function loadConfig (env: Env = process.env): Config {
       batchBytes: 33_554_432,
       spaceRecords: integer(env, 'LIMIT_SPACE_RECORDS', 50_000, 1, 10_000_000),
       spaceBytes: integer(env, 'LIMIT_SPACE_BYTES', 104_857_600, 1, 1e12),
+      shelfBytes: integer(env, 'LIMIT_SHELF_BYTES', 268_435_456, 1, 1e12),
+      importBytes: 10_485_760,
+      importEntries: 50_000,
       requestsPerAddress: integer(env, 'LIMIT_REQUESTS_PER_ADDRESS', local ? 0 : 1200, 0, 1e9),
       requestsPerTenant: integer(env, 'LIMIT_REQUESTS_PER_TENANT', local ? 0 : 6000, 0, 1e9),
       connectionsPerUser: integer(env, 'LIMIT_CONNECTIONS_PER_USER', 20, 1, 10_000),

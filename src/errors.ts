@@ -17,6 +17,7 @@ export const ERRORS = {
   NOT_FOUND: [404, 'Not found'],
   LIVE_UNAVAILABLE: [406, 'This deployment can\'t stream'],
   CONFIRMATION_REQUIRED: [409, 'The request deletes so much that it has to say that it means it'],
+  FOLDER_CYCLE: [409, 'A folder can\'t be in itself'],
   BATCH_STATE: [409, 'The batch is not in the state that the request requires'],
   ALREADY_MEMBER: [409, 'The user is in the group already'],
   LAST_OWNER: [409, 'A group keeps an owner'],

@@ -96,6 +96,28 @@ t.test('people and devices', async (t) => {
   await costs(t, '`GET /v1/sessions`', { trips: 2, read: 1.5 }, () => dora!.get('/v1/sessions'))
 })
 
+t.test('what is read from memory costs 1 RCU, or a look at what changed', async (t) => {
+  const dan = await hub.as({ tenant: 'acme', user: 'dan' })
+  const link = (index: number) => `<DT><A HREF="https://example.com/${index}" ADD_DATE="1600000000" TAGS="reading">A page of about usual length</A>\n`
+  const file = (from: number, count: number) => Array.from({ length: count }, (_, index) => link(from + index)).join('')
+  const bring = (text: string) => dan.post('/v1/bookmarks/import', text, { 'content-type': 'text/html' })
+  await dan.put('/v1/settings/first', { value: 1 })
+  await costs(t, '`POST /v1/bookmarks/import`, 60 links that are new, and the first look of a process', { trips: 8, read: 7, write: 126, index: 60 }, () => bring(file(0, 60)))
+  await costs(t, 'the same file again, and the changes of the first time', { trips: 3, read: 62 }, () => bring(file(0, 60)))
+  await dan.get('/v1/bookmarks/tree')
+  await costs(t, '`GET /v1/bookmarks?q=`, `?url=`, `/tree`, `/tags`, `/duplicates`, `/export`, where nothing changed', { trips: 1, read: 1 }, () => dan.get('/v1/bookmarks?q=usual'))
+  await dan.put('/v1/bookmarks/f', { kind: 'folder', title: 'F' })
+  await costs(t, 'the same, where one bookmark changed', { trips: 3, read: 3 }, () => dan.get('/v1/bookmarks/tree'))
+  await costs(t, '`PUT` a folder within one folder', { trips: 2, read: 1, write: 8, index: 1 }, () => dan.put('/v1/bookmarks/g', { kind: 'folder', title: 'G', folderId: 'f' }))
+  await dan.post('/v1/sync', { changes: Array.from({ length: 10 }, (_, index) => ({ type: 'bookmark', id: `in${index}`, act: 'put', record: { ...page, folderId: 'g' } })) })
+  await dan.get('/v1/bookmarks/tree')
+  await dan.post('/v1/bookmarks/in1/move', { after: 'in5' })
+  await dan.get('/v1/bookmarks/tree')
+  await costs(t, '`POST /v1/bookmarks/{id}/move`', { trips: 4, read: 3, write: 6 }, () => dan.post('/v1/bookmarks/in0/move', { after: 'in5' }))
+  await dan.get('/v1/bookmarks/tree')
+  await costs(t, '`DELETE` a folder with 10 bookmarks and a folder in it', { trips: 4, read: 14, write: 28, index: 12 }, () => dan.delete('/v1/bookmarks/f'))
+})
+
 t.test('what a pull costs does not grow with the space', async (t) => {
   const delta = async (user: string, records: number) => {
     const person = await hub.as({ tenant: 'acme', user })

@@ -93,7 +93,7 @@ t.test('what is in a group is served by the handlers of the personal space', asy
 })
 
 /** What each role may do, route by route: what is sent, and who may. A route of a group that is not here fails. */
-const TABLE: Readonly<Record<string, { may: 'read' | 'write' | 'manage', body?: object }>> = {
+const TABLE: Readonly<Record<string, { may: 'read' | 'write' | 'manage', body?: object, query?: string }>> = {
   'GET ': { may: 'read' },
   'PUT ': { may: 'manage', body: { name: 'y' } },
   'PATCH ': { may: 'manage', body: { name: 'z' } },
@@ -110,6 +110,14 @@ const TABLE: Readonly<Record<string, { may: 'read' | 'write' | 'manage', body?: 
   'PUT /bookmarks/:id': { may: 'write', body: page },
   'PATCH /bookmarks/:id': { may: 'write', body: { title: 'y' } },
   'DELETE /bookmarks/:id': { may: 'write' },
+  'GET /bookmarks/tree': { may: 'read' },
+  'GET /bookmarks/tags': { may: 'read' },
+  'PATCH /bookmarks/tags': { may: 'write', body: { tag: 'of-all', to: 'of-some' } },
+  'DELETE /bookmarks/tags': { may: 'write', query: '?tag=of-all' },
+  'GET /bookmarks/duplicates': { may: 'read' },
+  'GET /bookmarks/export': { may: 'read', query: '?format=json' },
+  'POST /bookmarks/import': { may: 'write', body: { format: 'sync-hub-bookmarks', version: 1, bookmarks: [] } },
+  'POST /bookmarks/:id/move': { may: 'write', body: {} },
   'GET /settings': { may: 'read' },
   'GET /settings/:id': { may: 'read' },
   'PUT /settings/:id': { may: 'write', body: { value: 1 } },
@@ -127,7 +135,7 @@ async function stage (route: string) {
   const [guest, asked, stranger] = [await someone(), await someone(), await someone()]
   await join(group.owner.person, group.id, guest)
   await group.owner.person.post(`${group.path}/invitations`, { userId: asked.user })
-  for (const id of ['kept', 'gone']) await group.owner.person.put(`${group.path}/bookmarks/${id}`, page)
+  for (const id of ['kept', 'gone']) await group.owner.person.put(`${group.path}/bookmarks/${id}`, { ...page, tags: ['of-all'] })
   await group.owner.person.put(`${group.path}/settings/kept`, { value: 1 })
   await group.owner.person.delete(`${group.path}/bookmarks/gone`)
   const { body: { items: [{ n }] } } = await group.owner.person.get(`${group.path}/trash`)
@@ -142,11 +150,11 @@ t.test('every role on every route', async (t) => {
   t.strictSame(routes.filter((route) => !(route in TABLE)), [], 'every route of a group is in the table')
   t.strictSame(Object.keys(TABLE).filter((route) => !routes.includes(route)), [])
   const wrong: string[] = []
-  for (const [route, { may, body }] of Object.entries(TABLE)) {
+  for (const [route, { may, body, query = '' }] of Object.entries(TABLE)) {
     const [method, rest] = route.split(' ') as [string, string]
     let scene = await stage(rest)
     for (const who of ['stranger', 'viewer', 'editor', 'owner'] as const) {
-      const { status } = await scene[who].person.request(method, scene.path + rest.replace(/:\w+/g, (name) => scene.ids[name]!), body)
+      const { status } = await scene[who].person.request(method, scene.path + rest.replace(/:\w+/g, (name) => scene.ids[name]!) + query, body)
       const fits = who === 'stranger' ? status === 404 : ALLOWED[may].includes(who) ? status < 300 : status === 403
       if (!fits) wrong.push(`${who}: ${route}: ${status}`)
       // Who may, has changed it.

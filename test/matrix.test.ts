@@ -16,7 +16,7 @@ const ENOUGH = 20
 
 const bookmark = { url: 'https://attacker.example/', title: 'of an attacker' }
 const setting = { value: 'of an attacker', isPublic: false }
-const filters = ['folderId', 'tag', 'url', 'favorite', 'sort']
+const filters = ['folderId', 'tag', 'url', 'favorite', 'kind', 'q', 'sort']
 
 /** Every route, with what the matrix must know of it. A GET speaks for its HEAD. A route that is not here fails the first test. */
 const ROUTES: Readonly<Record<string, Spec>> = {
@@ -38,6 +38,14 @@ const ROUTES: Readonly<Record<string, Spec>> = {
   'PUT /v1/bookmarks/:id': { kind: 'bookmark', body: bookmark },
   'PATCH /v1/bookmarks/:id': { kind: 'bookmark', body: { title: 'changed by an attacker' } },
   'DELETE /v1/bookmarks/:id': { kind: 'bookmark' },
+  'GET /v1/bookmarks/tree': {},
+  'GET /v1/bookmarks/tags': { list: [] },
+  'PATCH /v1/bookmarks/tags': { body: { tag: 'zt', to: 'zu' }, replay: false },
+  'DELETE /v1/bookmarks/tags': { replay: false },
+  'GET /v1/bookmarks/duplicates': { list: [] },
+  'POST /v1/bookmarks/:id/move': { kind: 'bookmark', body: {}, replay: false },
+  'GET /v1/bookmarks/export': {},
+  'POST /v1/bookmarks/import': { body: { format: 'sync-hub-bookmarks', version: 1, bookmarks: [] }, replay: false },
   'GET /v1/settings': { list: [] },
   'GET /v1/settings/:id': { kind: 'setting' },
   'PUT /v1/settings/:id': { kind: 'setting', body: setting },
@@ -71,6 +79,14 @@ const ROUTES: Readonly<Record<string, Spec>> = {
   'PUT /v1/groups/:groupId/bookmarks/:id': { kind: 'bookmark', replay: false, body: bookmark },
   'PATCH /v1/groups/:groupId/bookmarks/:id': { kind: 'bookmark', replay: false, body: { title: 'changed by an attacker' } },
   'DELETE /v1/groups/:groupId/bookmarks/:id': { kind: 'bookmark', replay: false },
+  'GET /v1/groups/:groupId/bookmarks/tree': { kind: 'group' },
+  'GET /v1/groups/:groupId/bookmarks/tags': { kind: 'group', list: [] },
+  'PATCH /v1/groups/:groupId/bookmarks/tags': { kind: 'group', body: { tag: 'zt', to: 'zu' }, replay: false },
+  'DELETE /v1/groups/:groupId/bookmarks/tags': { kind: 'group', replay: false },
+  'GET /v1/groups/:groupId/bookmarks/duplicates': { kind: 'group', list: [] },
+  'POST /v1/groups/:groupId/bookmarks/:id/move': { kind: 'bookmark', body: {}, replay: false },
+  'GET /v1/groups/:groupId/bookmarks/export': { kind: 'group' },
+  'POST /v1/groups/:groupId/bookmarks/import': { kind: 'group', body: { format: 'sync-hub-bookmarks', version: 1, bookmarks: [] }, replay: false },
   'GET /v1/groups/:groupId/settings': { kind: 'group', list: [] },
   'GET /v1/groups/:groupId/settings/:id': { kind: 'setting' },
   'PUT /v1/groups/:groupId/settings/:id': { kind: 'setting', replay: false, body: setting },
@@ -254,6 +270,14 @@ t.test('no route shows or changes what is another\'s, wherever its names are put
   figure(t, 'leaks', found.leaks.length)
 })
 
+/** Shots in an order in which every route has its turn before one has its next. @param from where in each route's shots to begin, from 0 to 1 */
+function inTurns (shots: readonly { readonly route: string }[], from: number): number[] {
+  const byRoute = new Map<string, number[]>()
+  for (const [index, { route }] of shots.entries()) byRoute.set(route, [...byRoute.get(route) ?? [], index])
+  const rounds = Math.max(...[...byRoute.values()].map(({ length }) => length))
+  return Array.from({ length: rounds }, (_, round) => [...byRoute.values()].flatMap((own) => round < own.length ? [own[(round + Math.floor(from * own.length)) % own.length]!] : [])).flat()
+}
+
 /** One world: a victim, all attackers beside each other, and as many of all shots as are wanted, evenly. @returns how many probes */
 async function attack (t: Test, hub: Hub, routes: string[], wanted: number, met: Set<string>, found: Record<'leaks' | 'telling' | 'open', string[]>): Promise<number> {
   const { victim, nobody, secrets, formers } = await settle(hub)
@@ -277,9 +301,9 @@ async function attack (t: Test, hub: Hub, routes: string[], wanted: number, met:
   }
 
   await Promise.all(attackers.map(async (attacker, lane) => {
-    const share = Math.min(aimed.length, Math.ceil(wanted / attackers.length))
-    for (let turn = 0; turn < share && Object.values(found).flat().length < ENOUGH; turn++) {
-      const index = Math.floor((turn + lane / attackers.length) * aimed.length / share)
+    const share = Math.max(routes.length, Math.min(aimed.length, Math.ceil(wanted / attackers.length)))
+    for (const index of inTurns(aimed, lane / attackers.length).slice(0, share)) {
+      if (Object.values(found).flat().length >= ENOUGH) break
       const [shot, other] = [aimed[index]!, control[index]!]
       const { open } = specOf(shot.route)!
       // One after the other, and both for all that an attacker does: what it did itself is then the same for both names.

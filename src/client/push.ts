@@ -6,7 +6,7 @@ import type { Draft, Sent, State } from './state.ts'
 import { HubProblem, type Pushed } from './wire.ts'
 
 /** What the hub says of changes that it will never take as they are, or (507) not before others have gone. */
-const REFUSALS = new Set(['VALIDATION_FAILED', 'URL_NOT_ALLOWED', 'MALFORMED_BODY', 'BODY_TOO_LARGE', 'QUOTA_EXCEEDED'])
+const REFUSALS = new Set(['VALIDATION_FAILED', 'URL_NOT_ALLOWED', 'MALFORMED_BODY', 'BODY_TOO_LARGE', 'QUOTA_EXCEEDED', 'FOLDER_CYCLE'])
 /** What it says of a whole space: not yours, or not yours to write to. */
 const SPACE_REFUSALS = new Set(['NOT_FOUND', 'UNAUTHORIZED_ACCESS'])
 

@@ -20,10 +20,16 @@ export default fp(async (app) => {
   })
 }, { name: 'body' })
 
-/** @throws Problem UNSUPPORTED_MEDIA_TYPE where the headers say that the bytes are not what they would be read as */
-function assertMediaType ({ method, headers: { 'content-type': type = '', 'content-encoding': coding = 'identity' } }: FastifyRequest): void {
-  if (method !== 'PATCH' && /^\s*application\/merge-patch\+json/i.test(type)) throw new Problem('UNSUPPORTED_MEDIA_TYPE', 'application/merge-patch+json is for PATCH; send application/json.')
+/** @throws Problem UNSUPPORTED_MEDIA_TYPE */
+export function assertIdentity ({ headers: { 'content-encoding': coding = 'identity' } }: FastifyRequest): void {
   if (coding.toLowerCase() !== 'identity') throw new Problem('UNSUPPORTED_MEDIA_TYPE', 'Bodies are taken without a Content-Encoding.')
+}
+
+/** @throws Problem UNSUPPORTED_MEDIA_TYPE where the headers say that the bytes are not what they would be read as */
+function assertMediaType (request: FastifyRequest): void {
+  const { method, headers: { 'content-type': type = '' } } = request
+  if (method !== 'PATCH' && /^\s*application\/merge-patch\+json/i.test(type)) throw new Problem('UNSUPPORTED_MEDIA_TYPE', 'application/merge-patch+json is for PATCH; send application/json.')
+  assertIdentity(request)
   const charset = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(type)?.[1]
   if (charset !== undefined && !/^utf-?8$/i.test(charset)) throw new Problem('UNSUPPORTED_MEDIA_TYPE', 'JSON is UTF-8 (RFC 8259, section 8.1); send it as that.')
 }

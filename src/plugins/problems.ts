@@ -6,6 +6,10 @@ import { Problem, type Fault } from '../errors.ts'
 import { commonHeaders } from './headers.ts'
 
 declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The name of the limit of its body; where left out, `bodyBytes`. */
+    bodyLimit?: string
+  }
   interface FastifyRequest {
     /** Set where the store denied what the hub had allowed: one of the walls before it has a hole. */
     deniedByStore: boolean
@@ -69,7 +73,7 @@ export function toProblem (error: unknown, request?: FastifyRequest): Problem {
 
 function tooLarge (request: FastifyRequest | undefined): Problem {
   const [value, sent] = [request?.routeOptions.bodyLimit ?? 0, Number(request?.headers['content-length'])]
-  return new Problem('BODY_TOO_LARGE', `The body may have ${value} bytes.`, { limit: { name: 'bodyBytes', value, ...Number.isFinite(sent) && { sent } } })
+  return new Problem('BODY_TOO_LARGE', `The body may have ${value} bytes.`, { limit: { name: request?.routeOptions.config.bodyLimit ?? 'bodyBytes', value, ...Number.isFinite(sent) && { sent } } })
 }
 
 function invalid (validation: FastifySchemaValidationError[], context: string): Problem {

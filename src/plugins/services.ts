@@ -57,6 +57,9 @@ function idempotencyOf (request: FastifyRequest): { key: string, requestHash: st
     throw new Problem('VALIDATION_FAILED', `Idempotency-Key ${detail}.`, { errors: [{ pointer: 'headers/idempotency-key', detail }] })
   }
   const { 'if-match': ifMatch = null, 'if-none-match': ifNoneMatch = null } = request.headers
-  const requestHash = createHash('sha256').update(JSON.stringify([request.method, request.url, ifMatch, ifNoneMatch, request.body ?? null])).digest('base64url')
+  const body = Buffer.isBuffer(request.body) ? hashOf(request.body) : request.body ?? null
+  const requestHash = hashOf(JSON.stringify([request.method, request.url, ifMatch, ifNoneMatch, body]))
   return { key, requestHash }
 }
+
+const hashOf = (data: string | Buffer) => createHash('sha256').update(data).digest('base64url')

@@ -3,16 +3,45 @@ import { Type } from 'typebox'
 import { bookmark, BOOKMARK_LIMITS } from '../../entities/bookmark.ts'
 import { PlainId } from '../../entities/fields.ts'
 import type { Limits } from '../config.ts'
-import { matching, type BookmarkFilter } from '../services/bookmarks.ts'
+import { Problem } from '../errors.ts'
+import { matching } from '../services/bookmarks/index.ts'
+import type { Destination } from '../services/bookmarks/move.ts'
+import { etag } from './conditions.ts'
 import { recordRoutes } from './records.ts'
+import { idempotentWrite, noQuery, pageOf, pageQuery, paramsOf, problems } from './schemas.ts'
+
+/** Characters of a search. */
+const MAX_QUERY = 1000
+
+const Tag = Type.String({ minLength: 1, maxLength: BOOKMARK_LIMITS.tag })
+const Retagged = Type.Object({ changed: Type.Integer({ description: 'Bookmarks and folders that had it' }) })
+interface Paging { limit: number, cursor?: string }
+
+/** A bookmark in a list; what a search found has the places of its words. */
+const Places = Type.Optional(Type.Array(Type.Array(Type.Integer()), { description: 'Of each word: place and length, in UTF-16 code units' }))
+const Found = Type.Object({
+  ...bookmark.record.properties,
+  highlights: Type.Optional(Type.Object({ title: Places, url: Places, description: Places, tags: Type.Optional(Type.Array(Type.String())) }, { description: 'With q' }))
+}, { additionalProperties: false })
 
 const query = {
+  q: Type.Optional(Type.String({ minLength: 1, maxLength: MAX_QUERY, description: 'Words (also their beginnings, and with small typos), "phrases", tag:x, site:example.com, folder:Name; the best first' })),
   folderId: Type.Optional(PlainId),
-  tag: Type.Optional(Type.String({ minLength: 1, maxLength: BOOKMARK_LIMITS.tag })),
-  url: Type.Optional(Type.String({ minLength: 1, maxLength: BOOKMARK_LIMITS.url, description: 'Compared as WHATWG URLs' })),
+  tag: Type.Optional(Tag),
+  url: Type.Optional(Type.String({ minLength: 1, maxLength: BOOKMARK_LIMITS.url, description: 'Compared by page: without http or https, www., default port, closing slash, fragment and parameters of trackers' })),
+  kind: Type.Optional(Type.Union([Type.Literal('bookmark'), Type.Literal('folder')])),
   favorite: Type.Optional(Type.Boolean()),
   sort: Type.Optional(Type.Literal('-createdAt', { description: 'Newest first; otherwise by id' }))
 }
+
+/** The root, or a folder. */
+const Branch = Type.Object({
+  id: Type.Optional(PlainId),
+  title: Type.Optional(Type.String()),
+  bookmarks: Type.Integer({ description: 'In it, not counting those in its folders' }),
+  folders: Type.Array(Type.Unknown({ description: 'Each like this one' })),
+  items: Type.Optional(Type.Array(PlainId))
+})
 
 export default async function bookmarks (app: FastifyInstance, { limits }: { limits: Limits }): Promise<void> {
   recordRoutes(app, {
@@ -23,6 +52,70 @@ export default async function bookmarks (app: FastifyInstance, { limits }: { lim
     service: ({ space }) => space.bookmarks,
     add: true,
     query,
-    filter: ({ sort, ...filter }) => ({ newestFirst: sort !== undefined, matches: matching(filter as BookmarkFilter) })
+    removal: { confirm: Type.Optional(Type.Boolean({ description: 'That the folder may take more than half of the space with it' })) },
+    item: Found,
+    filter: ({ sort, q, ...filter }) => {
+      if (sort !== undefined && q !== undefined) throw new Problem('VALIDATION_FAILED', 'A search has an order of its own: leave sort out.', { errors: [{ pointer: 'querystring/sort', detail: 'does not go with q' }] })
+      return { newestFirst: sort !== undefined, matches: matching(filter), ...q !== undefined && { q: q as string }, ...sort === undefined && filter.url !== undefined && { url: filter.url as string } }
+    }
   })
+
+  const tags = ['bookmarks']
+  const params = paramsOf(app)
+
+  app.get<{ Querystring: { items: boolean } }>('/bookmarks/tree', {
+    schema: {
+      tags,
+      params,
+      summary: 'The folders, nested',
+      querystring: Type.Object({ items: Type.Optional(Type.Boolean({ default: false, description: 'With the ids of what is in each, bookmarks and folders in their order' })) }, { additionalProperties: false }),
+      response: { 200: Branch, ...problems }
+    }
+  }, ({ space, query }) => space.bookmarks.tree(query.items))
+
+  app.post<{ Params: { id: string }, Body: Destination }>('/bookmarks/:id/move', {
+    schema: {
+      tags,
+      params: paramsOf(app, { id: PlainId }),
+      summary: 'Put a bookmark or folder into a folder, at a place',
+      description: 'At the end, or beside a neighbour. 409 FOLDER_CYCLE where a folder would be in itself.',
+      querystring: noQuery,
+      headers: idempotentWrite,
+      body: Type.Object({
+        folderId: Type.Optional(Type.Union([PlainId, Type.Null()], { description: 'Null is the root; where it is left out the folder stays' })),
+        before: Type.Optional(PlainId),
+        after: Type.Optional(PlainId)
+      }, { additionalProperties: false }),
+      response: { 200: bookmark.record, ...problems }
+    }
+  }, async (request, reply) => {
+    const record = await request.space.bookmarks.move(request.params.id, request.body)
+    reply.header('etag', etag(record.rev))
+    return record
+  })
+
+  app.get<{ Querystring: Paging }>('/bookmarks/tags', {
+    schema: { tags, params, summary: 'A page of tags, with how many have them', querystring: pageQuery({}, limits.pageItems), response: { 200: pageOf(Type.Object({ tag: Type.String(), count: Type.Integer() })), ...problems } }
+  }, ({ space, query }) => space.bookmarks.tags(query))
+
+  app.patch<{ Body: { tag: string, to: string } }>('/bookmarks/tags', {
+    schema: {
+      tags,
+      params,
+      summary: 'Rename a tag in all of the space',
+      description: 'As one change-set, or a staged batch where more than 65 have it.',
+      querystring: noQuery,
+      headers: idempotentWrite,
+      body: Type.Object({ tag: Tag, to: Tag }, { additionalProperties: false }),
+      response: { 200: Retagged, ...problems }
+    }
+  }, async ({ space, body }) => ({ changed: await space.bookmarks.replaceTag(body.tag, body.to) }))
+
+  app.delete<{ Querystring: { tag: string } }>('/bookmarks/tags', {
+    schema: { tags, params, summary: 'Remove a tag in all of the space', querystring: Type.Object({ tag: Tag }, { additionalProperties: false }), headers: idempotentWrite, response: { 200: Retagged, ...problems } }
+  }, async ({ space, query }) => ({ changed: await space.bookmarks.replaceTag(query.tag, undefined) }))
+
+  app.get<{ Querystring: Paging }>('/bookmarks/duplicates', {
+    schema: { tags, params, summary: 'Pages that are bookmarked more than once', querystring: pageQuery({}, limits.pageItems), response: { 200: pageOf(Type.Object({ page: Type.String({ description: 'What the URLs have in common' }), count: Type.Integer(), bookmarks: Type.Array(bookmark.record) })), ...problems } }
+  }, ({ space, query }) => space.bookmarks.duplicates(query))
 }

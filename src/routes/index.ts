@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Limits } from '../config.ts'
 import batches from './batches.ts'
+import bookmarkFiles from './bookmark-files.ts'
 import bookmarks from './bookmarks.ts'
 import groups from './groups.ts'
 import health from './health.ts'
@@ -32,6 +33,7 @@ export default async function routes (app: FastifyInstance, options: { limits: L
     await app.register(async (app) => {
       await app.register(space)
       await app.register(bookmarks, options)
+      await app.register(bookmarkFiles, options)
       await app.register(settings, options)
       await app.register(trash, options)
     }, { prefix })

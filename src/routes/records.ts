@@ -15,8 +15,12 @@ interface Options<R extends TObject, I extends TObject> {
   readonly service: (request: FastifyRequest) => Collection<R, I>
   /** False for kinds whose ids are names that a client chooses: they have no POST. */
   readonly add: boolean
+  /** What a page of the list holds; the record where it is left out. */
+  readonly item?: TSchema
   /** Query parameters beyond limit and cursor, and what they ask for. */
   readonly query?: Record<string, TSchema>
+  /** Query parameters of DELETE; `confirm` says that it may take most of the space along. */
+  readonly removal?: Record<string, TSchema>
   readonly filter?: (query: Record<string, unknown>) => Omit<ListQuery<Static<R>>, 'limit' | 'cursor'>
 }
 
@@ -24,7 +28,7 @@ type WithId = { Params: { id: string } }
 type Recorded = { id: string, rev: number }
 
 /** The routes that every kind of record has: GET and PUT, PATCH, DELETE of one, GET (and POST) of all. */
-export function recordRoutes<R extends TObject, I extends TObject> (app: FastifyInstance, { path, definition, id, pageItems, service, add, query = {}, filter = () => ({}) }: Options<R, I>): void {
+export function recordRoutes<R extends TObject, I extends TObject> (app: FastifyInstance, { path, definition, id, pageItems, service, add, item = definition.record, query = {}, removal = {}, filter = () => ({}) }: Options<R, I>): void {
   const { resource, record, input } = definition
   const tags = [`${resource}s`]
   const all = { tags, params: paramsOf(app) }
@@ -37,7 +41,7 @@ export function recordRoutes<R extends TObject, I extends TObject> (app: Fastify
   }
 
   app.get<{ Querystring: { limit: number, cursor?: string } }>(path, {
-    schema: { ...all, summary: `A page of ${resource}s`, querystring: pageQuery(query, pageItems), response: { 200: pageOf(record), ...problems } }
+    schema: { ...all, summary: `A page of ${resource}s`, querystring: pageQuery(query, pageItems), response: { 200: pageOf(item), ...problems } }
   }, (request) => {
     const { limit, cursor, ...rest } = request.query
     return service(request).list({ limit, cursor, filterName: JSON.stringify(rest), ...filter(rest) })
@@ -58,9 +62,9 @@ export function recordRoutes<R extends TObject, I extends TObject> (app: Fastify
     schema: { ...one, summary: `Change a ${resource} (JSON Merge Patch, RFC 7396)`, consumes: ['application/merge-patch+json', 'application/json'], headers: conditionalWrite, body: mergePatchOf(input), response: { 200: record, ...problems } }
   }, async (request, reply) => respond(request, reply, await service(request).patch(request.params.id, request.body as object, preconditionOf(request))))
 
-  app.delete<WithId>(`${path}/:id`, { schema: { ...one, summary: `Delete a ${resource}`, headers: conditionalWrite, response: { 204: Type.Null(), ...problems } } },
+  app.delete<WithId & { Querystring: { confirm?: boolean } }>(`${path}/:id`, { schema: { ...one, querystring: Type.Object(removal, { additionalProperties: false }), summary: `Delete a ${resource}`, headers: conditionalWrite, response: { 204: Type.Null(), ...problems } } },
     async (request, reply) => {
-      await service(request).remove(request.params.id, preconditionOf(request))
+      await service(request).remove(request.params.id, preconditionOf(request), request.query.confirm)
       return reply.code(204).send()
     })
 }

@@ -2,20 +2,21 @@ import { randomUUID } from 'node:crypto'
 import type { Static, TObject } from 'typebox'
 import type { AnyEntity, Definition } from '../../entities/definition.ts'
 import { Problem } from '../errors.ts'
+import { commit as commitAll } from './commit.ts'
 import type { Context } from './context.ts'
 import { once } from './idempotency.ts'
 import { mergePatch } from './merge-patch.ts'
 import { list, type ListQuery, type Page } from './listing.ts'
-import { knownOf, PreconditionFailed, removal, Superseded, type Change, type Outcome, type Precondition, type Row } from './space/change.ts'
+import { knownOf, PreconditionFailed, removal, type Change, type Outcome, type Precondition, type Row } from './space/change.ts'
+import { redo } from './space/redo.ts'
 import { readRow } from './space/rows.ts'
-
-/** A PATCH or DELETE is redone on the newer record this many times: of so many at once on one record, the last waits for all. */
-const MAX_REDO = 50
 
 /** The rules of one kind of record beyond its shape. */
 export interface Rules<I extends TObject> {
   /** Refuses an input that has the right shape and can still not be kept. @throws Problem */
-  check (input: Static<I>): void
+  check (input: Static<I>, id: string): void
+  /** Removes a record that does not go alone; undefined where it does. `confirm`: that it may be most of the space. */
+  remove? (row: Row, precondition: Precondition | undefined, confirm: boolean): Promise<Outcome> | undefined
   /** Further stored attributes that follow from the input. */
   derive? (id: string, input: Static<I>): Record<string, unknown>
 }
@@ -34,8 +35,8 @@ export interface Collection<R extends TObject, I extends TObject> {
   put (id: string, input: Static<I>, precondition?: Precondition): Promise<Saved<Static<R>>>
   /** Applies a JSON Merge Patch. @throws as put, and NOT_FOUND */
   patch (id: string, patch: object, precondition?: Precondition): Promise<Saved<Static<R>>>
-  /** Turns the record into a tombstone. @throws as put, and NOT_FOUND */
-  remove (id: string, precondition?: Precondition): Promise<void>
+  /** Turns the record into a tombstone. `confirm`: that it may take most of the space with it. @throws as put, and NOT_FOUND, CONFIRMATION_REQUIRED */
+  remove (id: string, precondition?: Precondition, confirm?: boolean): Promise<void>
   /** The change that a PUT makes, to be written with others. @throws Problem where the input can't be kept */
   change (id: string, input: Static<I>, precondition?: Precondition): Change
 }
@@ -49,28 +50,21 @@ export function collection<R extends TObject, I extends TObject, E extends AnyEn
 
   async function commit (change: Change): Promise<Outcome> {
     try {
-      return await context.writer.commit({ store, space, sessionId: context.sessionId, idempotency: context.idempotency, changes: [change] })
+      return await commitAll(context, { changes: [change] })
     } catch (error) {
       throw error instanceof PreconditionFailed ? preconditionFailed(plain, await read(change.id)) : error
     }
   }
 
   /** Redoes what was made from a read, on the newer record, until it fits. */
-  async function edit (id: string, precondition: Precondition | undefined, make: (row: Row) => Change): Promise<Outcome> {
-    for (let redo = 0; redo < MAX_REDO; redo++) {
-      const row = await read(id)
-      if (row === undefined || row.deletedAt !== undefined) throw precondition?.ifMatch === undefined ? notFound(definition.resource) : preconditionFailed(plain, row)
-      try {
-        return await commit({ ...make(row), basedOn: knownOf(plain, row) })
-      } catch (error) {
-        if (!(error instanceof Superseded)) throw error
-      }
-    }
-    throw new Problem('CONTENTION', 'The record changed at every try; nothing was written.', { retryAfter: 1 })
-  }
+  const edit = (id: string, precondition: Precondition | undefined, make: (row: Row) => Promise<Outcome>) => redo(async () => {
+    const row = await read(id)
+    if (row === undefined || row.deletedAt !== undefined) throw precondition?.ifMatch === undefined ? notFound(definition.resource) : preconditionFailed(plain, row)
+    return make(row)
+  })
 
   function change (id: string, input: Static<I>, precondition?: Precondition): Change {
-    rules.check(input)
+    rules.check(input, id)
     return { definition: plain, id, act: 'put', content: { ...definition.store(input), ...rules.derive?.(id, input) }, ...precondition && { precondition } }
   }
 
@@ -87,17 +81,17 @@ export function collection<R extends TObject, I extends TObject, E extends AnyEn
     list: (query) => list(context, plain, query as ListQuery<unknown>) as Promise<Page<Static<R>>>,
     async add (input) {
       const added = change(randomUUID(), input, { ifNoneMatch: true })
-      return saved(await once(context, () => commit(added)))
+      return saved(await once(context, () => redo(() => commit(added))))
     },
     async put (id, input, precondition) {
       const replaced = change(id, input, precondition)
-      return saved(await once(context, () => commit(replaced)))
+      return saved(await once(context, () => redo(() => commit(replaced))))
     },
     async patch (id, patch, precondition) {
-      return saved(await once(context, () => edit(id, precondition, (row) => change(id, mergePatch(inputOf(definition, present(row)), patch) as Static<I>, precondition))))
+      return saved(await once(context, () => edit(id, precondition, (row) => commit({ ...change(id, mergePatch(inputOf(definition, present(row)), patch) as Static<I>, precondition), basedOn: knownOf(plain, row) }))))
     },
-    async remove (id, precondition) {
-      await once(context, () => edit(id, precondition, (row) => removal(plain, row, precondition)))
+    async remove (id, precondition, confirm = false) {
+      await once(context, () => edit(id, precondition, (row) => rules.remove?.(row, precondition, confirm) ?? commit({ ...removal(plain, row, precondition), basedOn: knownOf(plain, row) })))
     },
     change
   }

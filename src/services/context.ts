@@ -2,16 +2,19 @@ import type { LRUCache } from 'lru-cache'
 import type { SpaceKey } from '../../entities/fields.ts'
 import type { Config } from '../config.ts'
 import type { Store } from '../store/store.ts'
+import type { Shelves } from './bookmarks/shelf.ts'
 import type { Sealer } from './cursor.ts'
 import type { Writer } from './space/writer.ts'
 import type { Waiters } from './sync/waiters.ts'
 
-/** What every service of the process shares. Holds no tenant's data but the writer's memory, which is keyed by space. */
+/** What every service of the process shares. Holds no tenant's data but the writer's memory and the shelves, which are keyed by space. */
 export interface Shared {
   readonly config: Pick<Config, 'limits' | 'secret' | 'retentionDays'>
   readonly writer: Writer
   readonly sealer: Sealer
   readonly waiters: Waiters
+  /** Bookmarks in memory, keyed by tenant and space. */
+  readonly shelves: Shelves
   /** Since when this process waits for what is missing in a log, by space and change number: `performance.now()`. */
   readonly holes: LRUCache<string, number>
   readonly now: () => number

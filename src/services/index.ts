@@ -1,7 +1,7 @@
 import type { Role } from '../../entities/membership.ts'
 import { spaceKey } from '../../entities/fields.ts'
 import type { Scope, Store } from '../store/store.ts'
-import { bookmarks } from './bookmarks.ts'
+import { bookmarks } from './bookmarks/index.ts'
 import type { Context, Shared } from './context.ts'
 import { groups, oneGroup } from './groups/index.ts'
 import { invitations, invite } from './groups/invitations.ts'

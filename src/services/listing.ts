@@ -18,6 +18,9 @@ export interface ListQuery<T> {
   /** Names the filter: a cursor goes on with the filter it was made for, and with no other. */
   readonly filterName?: string
   readonly matches?: (record: T) => boolean
+  /** A search, and a URL whose page is wanted, for kinds that know of them. */
+  readonly q?: string | undefined
+  readonly url?: string | undefined
 }
 
 export interface Page<T> { readonly items: T[], readonly cursor?: string }

@@ -11,7 +11,7 @@ import { recordsAfter } from './listing.ts'
 import { mergePatch } from './merge-patch.ts'
 import { contentOf, knownOf, PreconditionFailed, removal, type Change, type Precondition, type Row } from './space/change.ts'
 import { readRow, readSeen, writeSeen } from './space/rows.ts'
-import { redo } from './sync/push.ts'
+import { redo } from './space/redo.ts'
 
 /** Written this often at most: a device that is busy all day costs 288 writes. */
 const SEEN_EVERY_MS = 5 * 60_000

@@ -3,12 +3,15 @@ import type { Resource } from '../../entities/index.ts'
 import type { LogOp } from '../../entities/space.ts'
 import { Problem } from '../errors.ts'
 import { notFound } from './collection.ts'
+import { commit as commitAll } from './commit.ts'
 import type { Context } from './context.ts'
 import { once } from './idempotency.ts'
+import { writeAll } from './large-write.ts'
 import { MAX_PAGE_BYTES } from './listing.ts'
 import { contentOf, knownOf, MAX_CHANGES, removal, type Change, type Outcome, type Row } from './space/change.ts'
 import { definitionOf, nameOf, readHead, readLog, readLogBackwards, readNamed, readRow, type Entry } from './space/rows.ts'
-import { redo } from './sync/push.ts'
+import { redo } from './space/redo.ts'
+import type { StagedChange } from './space/staged.ts'
 
 /** Log entries that one page looks at, at most: about 50 RCU. */
 const MAX_LOOKED_AT = 1000
@@ -31,8 +34,8 @@ export interface Reverted { readonly type: Resource, readonly id: string, readon
 
 /** Deleted records of a space: tombstones keep their content for as long as the log is kept. */
 export function trash (context: Context) {
-  const { store, space, sealer, userId, sessionId, idempotency, writer, now } = context
-  const commit = (changes: readonly Change[], brief = false) => writer.commit({ store, space, sessionId, idempotency, changes, brief })
+  const { store, space, sealer, userId, idempotency, now } = context
+  const commit = (changes: readonly Change[], brief = false) => commitAll(context, { changes, brief })
   const isKept = (row: Row | undefined): row is Row & { deletedAt: string, purgeAt: number } => row?.deletedAt !== undefined && row.purgeAt! * 1000 > now()
 
   /** Reads the records that the first of the entries deleted, about as many as a batch read takes: their contents may be large. @returns how many entries that were */
@@ -48,6 +51,30 @@ export function trash (context: Context) {
     }
     for (const [name, row] of await readNamed(store, space, names)) rows.set(name, row)
     return covered
+  }
+
+  /** Undoes all parts of a staged batch, as a batch of its own. */
+  async function revertBatch (first: number, parts: number): Promise<{ n: number, results: Reverted[] }> {
+    return redo(async () => {
+      const results: Reverted[] = []
+      const changes: StagedChange[] = []
+      for (let n = first; n < first + parts;) {
+        const entries = await readLog(store, space, n, first + parts - 1, ENTRIES)
+        if (entries.length === 0 || entries[0]!.n !== n) throw notFound('change-set')
+        for (const entry of entries) {
+          const rows = await readNamed(store, space, entry.ops)
+          for (const op of entry.ops) {
+            const undone = undo(rows.get(nameOf(op)), op, entry.n)
+            const isUndone = typeof undone === 'object'
+            results.push({ type: op.type as Resource, id: op.id, status: !isUndone ? 409 : undone.act === 'put' ? 200 : 204 })
+            if (isUndone) changes.push(stagedOf(undone))
+          }
+        }
+        n += entries.length
+      }
+      if (changes.length === 0) throw new Problem('NOT_REVERTIBLE', 'Nothing of the batch can be undone: it was changed since, or it only edited, and earlier versions are not kept.')
+      return { n: (await writeAll(context, changes, false)).n, results }
+    })
   }
 
   return {
@@ -102,14 +129,16 @@ export function trash (context: Context) {
     },
 
     /**
-     * Undoes a change-set: what it deleted comes back, what it created goes to the trash, in one change-set of its own.
+     * Undoes a change-set, or all of the staged batch that it is a part of: what it deleted comes back, what it created
+     * goes to the trash, in one change-set (or batch) of its own.
      * What was edited, or changed since, is left as it is: earlier versions are not kept.
      * @throws Problem NOT_FOUND, NOT_REVERTIBLE where there is nothing that could be undone
      */
     async revert (n: number): Promise<{ n: number, results: Reverted[] }> {
       const [entry] = await readLog(store, space, n, n, 1)
       if (entry === undefined || entry.expiresAt * 1000 <= now()) throw notFound('change-set')
-      if (idempotency !== undefined && entry.ops.length >= MAX_CHANGES) throw new Problem('VALIDATION_FAILED', `Change-set ${n} is too large to be undone with an Idempotency-Key; send none: what is undone can't be undone twice.`, { errors: [{ pointer: 'headers/idempotency-key', detail: 'leaves no room in the transaction' }] })
+      if (idempotency !== undefined && (entry.ops.length >= MAX_CHANGES || entry.batch !== undefined)) throw new Problem('VALIDATION_FAILED', `Change-set ${n} is too large to be undone with an Idempotency-Key; send none: what is undone can't be undone twice.`, { errors: [{ pointer: 'headers/idempotency-key', detail: 'leaves no room in the transaction' }] })
+      if (entry.batch !== undefined && entry.batch.parts > 1) return revertBatch(n - entry.batch.part + 1, entry.batch.parts)
       const outcome = await once(context, () => redo(async (): Promise<Outcome> => {
         const rows = await readNamed(store, space, entry.ops)
         const undone = entry.ops.map((op) => undo(rows.get(nameOf(op)), op, n))
@@ -137,6 +166,11 @@ function undo (row: Row | undefined, { type, act }: LogOp, n: number): Change | 
   if (row?.rev !== n) return 'was changed since'
   if (act === 'put') return 'was edited: the version before is not kept'
   return act === 'delete' ? restoration(definition, row) : { ...removal(definition, row), basedOn: knownOf(definition, row) }
+}
+
+/** A change as it is staged. */
+function stagedOf ({ definition, id, act, content, createdAt, basedOn }: Change): StagedChange {
+  return { type: definition.resource, id, ...act === 'delete' ? { act } : { act: 'put', content }, ...createdAt !== undefined && { createdAt }, basedOn: basedOn!.rev }
 }
 
 function restoration (definition: Definition, row: Row): Change {

@@ -3,7 +3,7 @@ import type { Context } from '../context.ts'
 import { recordsAfter } from '../listing.ts'
 import { contentOf, PreconditionFailed, type Precondition } from '../space/change.ts'
 import { readRow } from '../space/rows.ts'
-import { redo } from '../sync/push.ts'
+import { redo } from '../space/redo.ts'
 import { commitSides, dismiss, KIND, readGroup, removed, userSpace, written } from './sides.ts'
 
 /** Members that leave in one transaction: each takes an action of the group's space, and three of its own. */

@@ -10,7 +10,7 @@ import { memberships } from '../memberships.ts'
 import { mergePatch } from '../merge-patch.ts'
 import { contentOf, PreconditionFailed, type Outcome, type Precondition } from '../space/change.ts'
 import { readAcross } from '../space/rows.ts'
-import { redo } from '../sync/push.ts'
+import { redo } from '../space/redo.ts'
 import { closeGroup } from './closing.ts'
 import { assertRoom, commitSides, KIND, readGroup, written, type GroupRow } from './sides.ts'
 

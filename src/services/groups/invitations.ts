@@ -10,7 +10,7 @@ import { list, recordsAfter, type Page } from '../listing.ts'
 import { memberships } from '../memberships.ts'
 import { Superseded } from '../space/change.ts'
 import { readRow } from '../space/rows.ts'
-import { redo } from '../sync/push.ts'
+import { redo } from '../space/redo.ts'
 import type { MemberRecord } from './members.ts'
 import { assertRoom, assertWithin, commitSides, dismiss, isLive, KIND, moved, readGroup, removed, userSpace, written, type GroupRow, type MemberRow } from './sides.ts'
 

@@ -8,7 +8,7 @@ import { list, type Page } from '../listing.ts'
 import { assertMay } from '../memberships.ts'
 import { contentOf } from '../space/change.ts'
 import { readRow } from '../space/rows.ts'
-import { redo } from '../sync/push.ts'
+import { redo } from '../space/redo.ts'
 import { commitSides, dismiss, isLive, KIND, moved, readGroup, userSpace, written, type MemberRow } from './sides.ts'
 
 export type MemberRecord = Static<typeof Member>

@@ -10,7 +10,7 @@ import type { Context } from '../context.ts'
 import { list } from '../listing.ts'
 import { contentOf, knownOf, removal, type Change, type Outcome, type Row } from '../space/change.ts'
 import { readAcross, readRow, readRows } from '../space/rows.ts'
-import { redo } from '../sync/push.ts'
+import { redo } from '../space/redo.ts'
 
 /**
  * Who belongs to a group stands in two spaces: the group's has the members, and counts them; each user's own has the

@@ -14,11 +14,12 @@ export interface Known {
   readonly bytes: number
 }
 
-/** One record to be written. */
+/** One record to be written, or to be looked at. */
 export interface Change {
   readonly definition: Definition
   readonly id: string
-  readonly act: 'put' | 'delete'
+  /** `check`: nothing is done to it, but it has to be as `basedOn` says, or not to be there. Checks stand behind all others. */
+  readonly act: 'put' | 'delete' | 'check'
   /** Every attribute that the hub does not set itself. */
   readonly content: Readonly<Record<string, unknown>>
   /** The state that `content` was made from and holds only for (PATCH, DELETE). */

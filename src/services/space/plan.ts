@@ -2,7 +2,7 @@ import type { SpaceKey } from '../../../entities/fields.ts'
 import type { Limits } from '../../config.ts'
 import { Problem } from '../../errors.ts'
 import { bytesOf, GUARDED_RECORDS, PreconditionFailed, Superseded, type Change, type Known, type Outcome, type Precondition, type Result, type Row, type SpaceHead, type Write } from './change.ts'
-import { putDirectory, putHead, putIdempotency, putLog, putRow } from './rows.ts'
+import { checkRow, putDirectory, putHead, putIdempotency, putLog, putRow } from './rows.ts'
 
 /** Kept this long, from the moment of the effect. */
 const IDEMPOTENCY_SECONDS = 24 * 3600
@@ -33,7 +33,7 @@ export function plan (write: Write, head: SpaceHead, known: readonly (Known | un
   const expiresAt = Math.floor(Date.parse(at) / 1000) + rules.retentionDays * DAY_SECONDS
   const next = { ...head, n, at, lock: undefined }
   checkAll(write, known, head)
-  const results = write.changes.map((change, index): Result => {
+  const results = write.changes.filter(({ act }) => act !== 'check').map((change, index): Result => {
     const before = known[index]
     const row = stamp(write, change, before, n, at, expiresAt)
     next.bytes += bytesOf(change.definition, row) - (before?.bytes ?? 0)
@@ -45,7 +45,10 @@ export function plan (write: Write, head: SpaceHead, known: readonly (Known | un
   const outcome: Outcome = { n, at, results }
   const puts = [
     putLog(write.space, { n, at, sessionId: write.sessionId, batch: write.batch, expiresAt, ops: results.map(({ resource, row: { id, deletedAt }, created }) => ({ type: resource, id, act: created ? 'create' : deletedAt === undefined ? 'put' : 'delete' })) }),
-    ...results.map(({ row }, index) => putRow(write.changes[index]!.definition.entity, row, known[index]?.rev))
+    ...write.changes.map(({ definition, id, basedOn }, index) => {
+      const result = results[index]
+      return result === undefined ? checkRow(definition.entity, write.space, id, basedOn?.rev) : putRow(definition.entity, result.row, known[index]?.rev)
+    })
   ]
   if (write.idempotency !== undefined) puts.push(outcomeUnderKey(write.space, write.idempotency, write.brief === true ? brief(outcome) : outcome, now))
   return { head: next, puts, outcome }
@@ -67,7 +70,7 @@ const isLive = (known: Known | undefined): known is Known => known !== undefined
 function checkAll ({ changes, guarded = false }: Write, known: readonly (Known | undefined)[], { count }: SpaceHead): void {
   const failed = changes.filter(({ precondition }, index) => !holds(precondition, known[index]))
   if (failed.length > 0) throw new PreconditionFailed(failed)
-  if (changes.some(({ basedOn }, index) => basedOn !== undefined && known[index]?.rev !== basedOn.rev)) throw new Superseded()
+  if (changes.some(({ act, basedOn }, index) => basedOn === undefined ? act === 'check' && isLive(known[index]) : known[index]?.rev !== basedOn.rev)) throw new Superseded()
   const deleted = changes.filter(({ act }, index) => act === 'delete' && isLive(known[index])).length
   if (guarded && count > GUARDED_RECORDS && deleted * 2 > count) {
     throw new Problem('CONFIRMATION_REQUIRED', `This would delete ${deleted} of the ${count} records of the space. If it is meant, send it again with "confirm": true.`, { limit: { name: 'unconfirmedDeletes', value: Math.floor(count / 2), sent: deleted } })

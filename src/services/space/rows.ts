@@ -124,6 +124,12 @@ export function putRow (entity: AnyEntity, row: Row, knownRev: number | undefine
   return entity.put(row).where(({ rev }, { eq }) => eq(rev, knownRev)).params({ table: '-' })
 }
 
+/** That a record is still at the revision that was known, or that there is none; it is not written. */
+export function checkRow (entity: AnyEntity, space: SpaceKey, id: string, rev: number | undefined): object {
+  // ElectroDB makes condition checks for its own transactions only; the parameters of a delete are those of a check.
+  return entity.delete({ ...space, id }).where((row, { eq, exists, notExists }) => rev === undefined ? `${notExists(row.rev)} OR ${exists(row.deletedAt)}` : eq(row.rev, rev)).params({ table: '-' })
+}
+
 /** A batch from one state to the next; refused where its parts or its state are others by now. */
 export function putBatch (space: SpaceKey, before: BatchRow | undefined, after: BatchFields): object {
   if (before === undefined) return Batch.create({ ...space, ...after }).params({ table: '-' })

@@ -4,7 +4,7 @@ import { spaceKey, spaceName, type SpaceKey } from '../../../entities/fields.ts'
 import { Problem } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
 import { transact } from '../../store/transact.ts'
-import { GUARDED_RECORDS, knownOf, PreconditionFailed, removal, type Change, type Known, type Lock, type Precondition, type Row, type SpaceHead, type Write } from './change.ts'
+import { GUARDED_RECORDS, knownOf, PreconditionFailed, removal, Superseded, type Change, type Known, type Lock, type Precondition, type Row, type SpaceHead, type Write } from './change.ts'
 import { emptyHead, opening, plan, type Planned, type Rules } from './plan.ts'
 import { definitionOf, nameOf, putBatch, putHead, readBatch, readBatchPart, readHead, readNamed, type BatchRow } from './rows.ts'
 
@@ -24,16 +24,24 @@ export interface StagedChange {
   /** Of a put. */
   readonly content?: Record<string, unknown>
   readonly precondition?: Precondition
+  /** The revision, also of a tombstone, that the change was made from and holds only for. */
+  readonly basedOn?: number
+  /** Where it is not the time of the write. */
+  readonly createdAt?: string
 }
+
+/** Refuses a batch by the rows that it would make, by `nameOf`, when nobody else writes and the space is at change `n`. */
+export type Objection = (rows: ReadonlyMap<string, Row>, n: number) => Promise<void>
 
 export interface StagedCommits {
   /**
    * Commits a staged batch: part after part, each a transaction and a change-set, while nobody else writes to the space.
    * All preconditions and the quota are checked before the first. What was begun is gone on with.
    * @param guarded refuse it where it would delete most of the space
-   * @throws PreconditionFailed, Problem QUOTA_EXCEEDED, CONFIRMATION_REQUIRED, CONTENTION: nothing of it happened
+   * @param object may refuse it by throwing, before anything is written
+   * @throws PreconditionFailed, Superseded, Problem QUOTA_EXCEEDED, CONFIRMATION_REQUIRED, CONTENTION: nothing of it happened
    */
-  commit (store: Store, space: SpaceKey, owner: SpaceKey, batch: BatchRow, guarded: boolean): Promise<void>
+  commit (store: Store, space: SpaceKey, owner: SpaceKey, batch: BatchRow, guarded: boolean, object?: Objection): Promise<void>
   /**
    * What of a lock is to be thought: `held` while its owner lives, `free` where there is none, or one that has written
    * nothing and died (the next change of HEAD drops it), `moved` where a commit had died half way and was finished here.
@@ -42,7 +50,15 @@ export interface StagedCommits {
 }
 
 export function createStagedCommits (rules: Rules, now: () => number, committed: (space: SpaceKey, n: number) => void): StagedCommits {
-  interface Job { readonly store: Store, readonly space: SpaceKey, readonly owner: SpaceKey, readonly batch: BatchRow }
+  interface Job {
+    readonly store: Store
+    readonly space: SpaceKey
+    readonly owner: SpaceKey
+    readonly batch: BatchRow
+    /** Parts that were rehearsed here, and the records as they were: nobody else writes before they are written, and each is used once. */
+    readonly rehearsed?: Map<number, Loaded>
+  }
+  interface Loaded { readonly staged: readonly StagedChange[], readonly rows: ReadonlyMap<string, Row> }
 
   const leaseMs = rules.commitLeaseSeconds * 1000
   /** Since when a lock looks as it does. By what this process sees, and not by its clock: clocks disagree by minutes. */
@@ -81,25 +97,32 @@ export function createStagedCommits (rules: Rules, now: () => number, committed:
     throw new Problem('CONTENTION', 'Too many others write to the space; nothing was written. Try again later.', { retryAfter: 5 })
   }
 
-  /** What part `part` becomes after `head`, with the records as they are, or as `ahead` says they will be. */
-  async function planPart ({ store, space, owner, batch: { id, sizes } }: Job, part: number, head: SpaceHead, ahead?: Map<string, Row>): Promise<Planned> {
+  async function loadPart (store: Store, space: SpaceKey, owner: SpaceKey, id: string, part: number): Promise<Loaded> {
     const text = await readBatchPart(store, owner, id, part)
     if (text === undefined) throw new PartGone()
     const staged = JSON.parse(text) as StagedChange[]
-    const rows = new Map([...await readNamed(store, space, staged), ...ahead ?? []])
-    const changes = staged.flatMap((change) => toChange(change, rows.get(nameOf(change))))
+    return { staged, rows: await readNamed(store, space, staged) }
+  }
+
+  /** What part `part` becomes after `head`, with the records as they are, or as `ahead` says they will be. */
+  async function planPart ({ store, space, owner, batch: { id, sizes }, rehearsed }: Job, part: number, head: SpaceHead, ahead?: Map<string, Row>): Promise<Planned> {
+    const { staged, rows: read } = rehearsed?.get(part) ?? await loadPart(store, space, owner, id, part)
+    rehearsed?.delete(part)
+    if (ahead !== undefined) rehearsed?.set(part, { staged, rows: read })
+    const rows = { get: (name: string) => ahead?.get(name) ?? read.get(name) }
+    // Once a part is written there is no way back: what the rehearsal has allowed is not asked again.
+    const allowed = ahead === undefined ? staged.map(({ precondition: _, basedOn: __, ...change }) => change) : staged
+    const changes = allowed.flatMap((change) => toChange(change, rows.get(nameOf(change))))
     const known = changes.map(({ definition, id }): Known | undefined => {
       const row = rows.get(nameOf({ type: definition.resource, id }))
       return row && knownOf(definition, row)
     })
-    // Once a part is written there is no way back: what the rehearsal has allowed is not asked again.
-    const allowed = ahead === undefined ? changes.map(({ precondition: _, ...change }) => change) : changes
-    const write: Write = { store, space, changes: allowed, sessionId: undefined, batch: { id, part, parts: sizes.length } }
+    const write: Write = { store, space, changes, sessionId: undefined, batch: { id, part, parts: sizes.length } }
     return plan(write, head, known, now(), ahead === undefined ? { ...rules, limits: { spaceRecords: Infinity, spaceBytes: Infinity } } : rules)
   }
 
   /** Plans all parts and writes none of them. @returns HEAD, whose lock may have gone on @throws what stands in the way */
-  async function rehearse ({ store, space, ...job }: Job, given: SpaceHead, guarded: boolean): Promise<SpaceHead> {
+  async function rehearse ({ store, space, ...job }: Job, given: SpaceHead, guarded: boolean, object?: Objection): Promise<SpaceHead> {
     const ahead = new Map<string, Row>()
     let [locked, head, deleted, beatAt] = [given, given, 0, performance.now()]
     for (let part = 1; part <= job.batch.sizes.length; part++) {
@@ -118,6 +141,7 @@ export function createStagedCommits (rules: Rules, now: () => number, committed:
     if (guarded && locked.count > GUARDED_RECORDS && deleted * 2 > locked.count) {
       throw new Problem('CONFIRMATION_REQUIRED', `This would delete ${deleted} of the ${locked.count} records of the space. If it is meant, send it again with "confirm": true.`, { limit: { name: 'unconfirmedDeletes', value: Math.floor(locked.count / 2), sent: deleted } })
     }
+    await object?.(ahead, given.n)
     return locked
   }
 
@@ -169,16 +193,17 @@ export function createStagedCommits (rules: Rules, now: () => number, committed:
   }
 
   return {
-    async commit (store, space, owner, batch, guarded) {
-      const job = { store, space, owner, batch }
+    async commit (store, space, owner, batch, guarded, object) {
+      const job = { store, space, owner, batch, rehearsed: new Map<number, Loaded>() }
       let locked = await lock(job)
       for (let attempt = 1; locked.lock?.part === 0; attempt++) {
+        job.rehearsed.clear()
         try {
-          locked = await rehearse(job, locked, guarded)
+          locked = await rehearse(job, locked, guarded, object)
           break
         } catch (error) {
           // A record of the change before may not have been visible yet.
-          if (attempt === 1 && error instanceof PreconditionFailed) {
+          if (attempt === 1 && (error instanceof PreconditionFailed || error instanceof Superseded)) {
             await pause(PAUSE_MS * 2)
             continue
           }
@@ -201,11 +226,12 @@ class PartGone extends Error {
 
 const tooSlow = () => new Problem('CONTENTION', 'The commit took so long that others no longer waited for it; nothing of it was written. Try again.', { retryAfter: 1 })
 
-/** A staged change as the write path takes it: none where there is nothing to delete. */
-function toChange ({ type, id, act, content, precondition }: StagedChange, row: Row | undefined): Change[] {
+/** A staged change as the write path takes it: none where there is nothing to delete. @throws Superseded */
+export function toChange ({ type, id, act, content, precondition, basedOn, createdAt }: StagedChange, row: Row | undefined): Change[] {
   const definition = definitionOf(type)
-  const required = precondition && { precondition }
-  if (act === 'put') return [{ definition, id, act, content: content!, ...required }]
-  if (row !== undefined && row.deletedAt === undefined) return [removal(definition, row, precondition)]
+  const required = { ...precondition && { precondition }, ...basedOn !== undefined && row !== undefined && { basedOn: knownOf(definition, row) } }
+  if (basedOn !== undefined && row?.rev !== basedOn) throw new Superseded()
+  if (act === 'put') return [{ definition, id, act, content: content!, ...createdAt !== undefined && { createdAt }, ...required }]
+  if (row !== undefined && row.deletedAt === undefined) return [{ ...removal(definition, row), ...required }]
   return precondition?.ifMatch === undefined ? [] : [{ definition, id, act, content: {}, ...required }]
 }

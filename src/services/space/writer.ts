@@ -104,7 +104,7 @@ export function createWriter (rules: Rules, now: () => number = Date.now, commit
       state.head = after
       committed(first.space, after.n)
       for (const { pending, plan } of planned) {
-        pending.write.changes.forEach((change, index) => remember(state, change, knownOf(change.definition, plan.outcome.results[index]!.row)))
+        plan.outcome.results.forEach(({ row }, index) => remember(state, pending.write.changes[index]!, knownOf(pending.write.changes[index]!.definition, row)))
         pending.resolve(plan.outcome)
       }
       return

@@ -2,21 +2,16 @@ import { randomUUID } from 'node:crypto'
 import { spaceKey } from '../../../entities/fields.ts'
 import { Problem } from '../../errors.ts'
 import { transact } from '../../store/transact.ts'
+import { assertPlaces } from '../bookmarks/placement.ts'
 import { notFound } from '../collection.ts'
 import type { Context } from '../context.ts'
 import { ME, memberships } from '../memberships.ts'
 import { PreconditionFailed } from '../space/change.ts'
+import { KEPT_SECONDS, OPEN_SECONDS, partsOf } from '../space/parts.ts'
 import { putBatch, putBatchPart, readBatch, readHead, type BatchFields, type BatchRow } from '../space/rows.ts'
 import type { StagedChange } from '../space/staged.ts'
 import { assertFit, inSpaceOf, preconditionOf, prepare, type PushedChange } from './changes.ts'
 import { refused } from './push.ts'
-
-/** What one transaction of a commit takes beside HEAD, the log entry and the batch itself, and what one row holds. */
-const PART_CHANGES = 96
-const PART_BYTES = 300_000
-const OPEN_SECONDS = 2 * 3600
-/** Rows are swept so much later: a commit that was begun in time is never left without them. */
-const KEPT_SECONDS = 7 * 24 * 3600
 
 /** How far a staged batch is. */
 export interface BatchStatus {
@@ -115,7 +110,7 @@ export function batches (context: Context) {
       if (batch.state === 'committed') return status(batch)
       const { space } = await inSpaceOf(context, [{ space: batch.target } as PushedChange])
       try {
-        await writer.staged.commit(store, space, owner, batch, !confirm)
+        await writer.staged.commit(store, space, owner, batch, !confirm, (rows, n) => assertPlaces({ ...context, space }, rows, n))
       } catch (error) {
         if (!(error instanceof PreconditionFailed)) throw error
         throw await refused({ ...context, space }, error.failed.map(({ definition, id }) => ({ type: definition.resource as PushedChange['type'], id })), error.failed)
@@ -130,25 +125,6 @@ export function batches (context: Context) {
       if (await transact(store, [putBatch(owner, batch, { ...fields, state: 'abandoned' })]) !== undefined) throw committing()
     }
   }
-}
-
-/** Changes in the portions of one transaction each. */
-function partsOf (changes: readonly StagedChange[]): { text: string, size: number }[] {
-  const parts: { text: string, size: number }[] = []
-  let [lines, bytes]: [string[], number] = [[], 0]
-  const close = () => { if (lines.length > 0) parts.push({ text: `[${lines.join(',')}]`, size: lines.length }) }
-  for (const change of changes) {
-    const line = JSON.stringify(change)
-    const size = Buffer.byteLength(line)
-    if (lines.length === PART_CHANGES || (bytes > 0 && bytes + size > PART_BYTES)) {
-      close()
-      ;[lines, bytes] = [[], 0]
-    }
-    lines.push(line)
-    bytes += size
-  }
-  close()
-  return parts
 }
 
 const committing = () => new Problem('BATCH_STATE', 'The commit of the batch has begun; it can no longer be changed.')

@@ -2,7 +2,7 @@ import type { Static } from 'typebox'
 import type { BookmarkInput } from '../../../entities/bookmark.ts'
 import type { SettingInput } from '../../../entities/setting.ts'
 import { Problem, type Fault } from '../../errors.ts'
-import { bookmarks } from '../bookmarks.ts'
+import { bookmarks } from '../bookmarks/index.ts'
 import type { Collection } from '../collection.ts'
 import type { Context } from '../context.ts'
 import { ME, memberships } from '../memberships.ts'
@@ -53,7 +53,7 @@ export const preconditionOf = ({ ifMatch }: PushedChange): Precondition | undefi
 
 /** The puts as they are to be written, by the changes that ask for them. @throws Problem whose pointers lead into the push */
 export function prepare (context: Context, changes: readonly PushedChange[]): Map<PushedChange, Change> {
-  const collections: Record<PushedChange['type'], Collection<never, never>> = { bookmark: bookmarks(context), setting: settings(context) }
+  const collections: Record<PushedChange['type'], Pick<Collection<never, never>, 'change'>> = { bookmark: bookmarks(context), setting: settings(context) }
   return new Map(changes.flatMap((change, index) => {
     const { type, id, act, record } = change
     if (act === 'delete') return []

@@ -1,13 +1,13 @@
 import type { Resource } from '../../../entities/index.ts'
 import { Problem } from '../../errors.ts'
 import { preconditionFailed } from '../collection.ts'
+import { commit } from '../commit.ts'
 import type { Context } from '../context.ts'
 import { once } from '../idempotency.ts'
-import { knownOf, MAX_CHANGES, PreconditionFailed, removal, Superseded, type Change, type Outcome } from '../space/change.ts'
+import { knownOf, MAX_CHANGES, PreconditionFailed, removal, type Change, type Outcome } from '../space/change.ts'
+import { redo } from '../space/redo.ts'
 import { definitionOf, nameOf, readNamed } from '../space/rows.ts'
 import { assertFit, inSpaceOf, preconditionOf, prepare, type PushedChange } from './changes.ts'
-
-const MAX_REDO = 50
 
 export interface Push {
   readonly changes: readonly PushedChange[]
@@ -40,25 +40,13 @@ export async function push (given: Context, { changes, confirm = false }: Push):
   async function attempt (): Promise<Outcome> {
     const prepared = await withDeletes(context, changes, puts)
     if (prepared.length === 0) return { n: 0, at: '', results: [] }
-    const { store, space, sessionId, idempotency, writer } = context
-    return writer.commit({ store, space, sessionId, idempotency, changes: prepared, guarded: !confirm, brief: true }).catch(async (error: unknown) => {
+    const pointerOf = ({ definition: { resource: type }, id }: Change) => `/changes/${changes.findIndex((change) => change.type === type && change.id === id)}/record`
+    return commit(context, { changes: prepared, guarded: !confirm, brief: true }, pointerOf).catch(async (error: unknown) => {
       throw error instanceof PreconditionFailed ? await refused(context, changes, error.failed) : error
     })
   }
 
   return answer(changes, await once(context, () => redo(attempt)))
-}
-
-/** What was built on a record that moved on meanwhile is built again. @throws Problem CONTENTION, and what `attempt` throws */
-export async function redo<T> (attempt: () => Promise<T>): Promise<T> {
-  for (let tries = 0; tries < MAX_REDO; tries++) {
-    try {
-      return await attempt()
-    } catch (error) {
-      if (!(error instanceof Superseded)) throw error
-    }
-  }
-  throw new Problem('CONTENTION', 'The records changed at every try; nothing was written.', { retryAfter: 1 })
 }
 
 /** The puts, and the deletes of what is there: a tombstone keeps the content, so it is read first. */

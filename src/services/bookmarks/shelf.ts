@@ -1,0 +1,161 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { LRUCache } from 'lru-cache'
+import { bookmark, type BookmarkRecord } from '../../../entities/bookmark.ts'
+import { spaceName } from '../../../entities/fields.ts'
+import type { Context } from '../context.ts'
+import { MAX_PAGE_BYTES, recordsAfter } from '../listing.ts'
+import type { Position } from '../sync/position.ts'
+import { beginSnapshot } from '../sync/snapshot.ts'
+import { Expired, walk } from '../sync/walk.ts'
+import { createIndex, type SearchIndex } from './search-index.ts'
+import { pageOf } from './url.ts'
+
+/** Rows of one read of the store while a shelf is filled. */
+const PAGE = 500
+/** Operations of one look at the log. */
+const LOOK = 1000
+/** A delta reads record by record what a query reads by the page: after so many operations, or more than the shelf has records, it is filled anew. */
+const FAR = 20_000
+const TRIES = 3
+/** What a record takes in memory, in bytes of its JSON: as an object with its entry in the maps, and in a search index. */
+const OBJECT_FACTOR = 3
+const INDEX_FACTOR = 4
+
+/**
+ * The bookmarks of one space in memory, as of one number of its log: what search, tree, tags, duplicates, import, export
+ * and the rules of folders read. It follows the log, so that a look costs 1 RCU where nothing changed.
+ */
+export interface Shelf {
+  /** Bookmarks and folders by id. */
+  readonly records: ReadonlyMap<string, BookmarkRecord>
+  /** Ids of the folders among them. */
+  readonly folders: ReadonlySet<string>
+  /** Ids by what the URLs of one page have in common (`pageOf`). */
+  readonly pages: ReadonlyMap<string, ReadonlySet<string>>
+  /** The change that it has seen last, and the epoch of the space. */
+  readonly position: Position
+  /** Present where it was asked for. */
+  readonly index: SearchIndex | undefined
+}
+
+export interface Shelves {
+  /**
+   * The shelf of the context's space, as it is now: what was committed before the call is on it.
+   * @param indexed whether its search index is needed
+   * @throws a failure of the store
+   */
+  open (context: Context, indexed?: boolean): Promise<Shelf>
+}
+
+interface Filled extends Shelf {
+  readonly records: Map<string, BookmarkRecord>
+  readonly folders: Set<string>
+  readonly pages: Map<string, Set<string>>
+  position: Position
+  index: SearchIndex | undefined
+  /** Of the JSON of its records. */
+  bytes: number
+}
+interface Flight { running?: Promise<Shelf>, next?: Promise<Shelf>, indexed: boolean }
+
+/**
+ * The shelves of a process, the least recently used of which are forgotten.
+ * @param maxBytes of memory, about, for all of them; one that is larger alone is filled for each use
+ */
+export function createShelves (maxBytes: number): Shelves {
+  const shelves = new LRUCache<string, Filled>({ maxSize: maxBytes })
+  const flights = new Map<string, Flight>()
+
+  async function follow (context: Context, name: string, indexed: boolean): Promise<Shelf> {
+    for (let attempt = 1; ; attempt++) {
+      const held = shelves.get(name)
+      const shelf = held ?? await fill(context)
+      try {
+        await advance(context, shelf, held !== undefined)
+        if (indexed && shelf.index === undefined) shelf.index = await createIndex(shelf.records.values())
+        shelves.set(name, shelf, { size: 1 + shelf.bytes * (OBJECT_FACTOR + (shelf.index === undefined ? 0 : INDEX_FACTOR)) })
+        return shelf
+      } catch (error) {
+        shelves.delete(name)
+        if (!(error instanceof Expired) || attempt === TRIES) throw error
+      }
+    }
+  }
+
+  return {
+    open (context, indexed = false) {
+      const name = spaceName(context.space)
+      const flight = flights.get(name) ?? { indexed: false }
+      flights.set(name, flight)
+      flight.indexed ||= indexed
+      // Whoever comes while a look is under way needs one that begins later; all who wait share it.
+      return flight.next ??= (flight.running ?? Promise.resolve()).catch(() => {}).then(() => {
+        const [running, wanted] = [flight.next!, flight.indexed]
+        Object.assign(flight, { running, next: undefined, indexed: false })
+        return follow(context, name, wanted).finally(() => { if (flight.next === undefined) flights.delete(name) })
+      })
+    }
+  }
+}
+
+/** Reads all bookmarks of a space, page by page: about 1 RCU for each 4 KB. */
+async function fill (context: Context): Promise<Filled> {
+  const { snapshot: _, ...position } = await beginSnapshot(context.store, context.space, context.now())
+  const shelf: Filled = { records: new Map(), folders: new Set(), pages: new Map(), position, index: undefined, bytes: 0 }
+  for (let after: string | undefined; ;) {
+    const { rows, last } = await recordsAfter(context, bookmark as never, after, PAGE)
+    for (const row of rows) put(shelf, bookmark.present(row as unknown as Parameters<typeof bookmark.present>[0]))
+    if (last === undefined) return shelf
+    after = last
+    await turn()
+  }
+}
+
+/** Brings a shelf up to what can be seen of the log. @throws Expired where it has to be filled anew */
+async function advance (context: Context, shelf: Filled, mayBeFar: boolean): Promise<void> {
+  for (let seen = 0; ;) {
+    const { changes, position, more } = await walk(context, context.space, '', shelf.position, LOOK, MAX_PAGE_BYTES)
+    for (const { type, id, act, rev, record } of changes.flatMap(({ ops }) => ops)) {
+      if (type !== bookmark.resource) continue
+      seen++
+      if (act === 'put') put(shelf, record as BookmarkRecord)
+      else if ((shelf.records.get(id)?.rev ?? 0) <= rev) remove(shelf, id)
+    }
+    const moved = position.n > shelf.position.n
+    shelf.position = position
+    if (!more || !moved) return
+    if (mayBeFar && seen > Math.max(FAR, shelf.records.size)) throw new Expired()
+    await turn()
+  }
+}
+
+function put (shelf: Filled, record: BookmarkRecord): void {
+  const { id, kind, url, rev } = record
+  if ((shelf.records.get(id)?.rev ?? 0) > rev) return
+  remove(shelf, id)
+  shelf.records.set(id, record)
+  shelf.bytes += Buffer.byteLength(JSON.stringify(record))
+  if (kind === 'folder') shelf.folders.add(id)
+  if (url !== undefined) {
+    const page = pageOf(url)
+    const ids = shelf.pages.get(page)
+    if (ids === undefined) shelf.pages.set(page, new Set([id]))
+    else ids.add(id)
+  }
+  shelf.index?.add(record)
+}
+
+function remove (shelf: Filled, id: string): void {
+  const record = shelf.records.get(id)
+  if (record === undefined) return
+  shelf.records.delete(id)
+  shelf.folders.delete(id)
+  shelf.bytes -= Buffer.byteLength(JSON.stringify(record))
+  if (record.url !== undefined) {
+    const page = pageOf(record.url)
+    const ids = shelf.pages.get(page)!
+    ids.delete(id)
+    if (ids.size === 0) shelf.pages.delete(page)
+  }
+  shelf.index?.remove(id)
+}

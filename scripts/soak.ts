@@ -11,7 +11,7 @@ const USAGE = `npm run sync:soak: many more trials of sync than npm test has tim
   --operations  writes of 16 writers to one space through two hubs, while 8 devices listen
   --seed        of a run to repeat; a failure names it
 
-About a quarter of a second for a trial, and 30 ms for an operation, of one core. A trial that finds something says so
+About half a second for a trial, and 30 ms for an operation, of one core. A trial that finds something says so
 at once; the figures come at the end. Exit code 1 where anything was missed, lost or doubled.`
 
 const { values: { trials, operations, seed, help } } = parseArgs({ options: { trials: { type: 'string', default: '10000' }, operations: { type: 'string', default: '100000' }, seed: { type: 'string', default: String(Date.now() % 1e9) }, help: { type: 'boolean' } } })

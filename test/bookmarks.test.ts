@@ -3,6 +3,7 @@ import t from 'tap'
 import { pageOf } from '../src/services/bookmarks/url.ts'
 import { startTracedHub } from './harness/client.ts'
 import { createDevice } from './harness/device.ts'
+import { found as founded, join } from './harness/groups.ts'
 import { person as personOf, startHub, type Person } from './harness/hub.ts'
 
 const { hub, traced } = await startTracedHub(t)
@@ -306,4 +307,26 @@ t.test('what does not fit the memory is read again, and right all the same', asy
   t.equal((await found(person, 'memory')).length, 5)
   await person.delete('/v1/bookmarks/m0')
   t.equal((await found(person, 'memory')).length, 4)
+})
+
+t.test('a group brings its bookmarks, finds them and takes them along, each as far as the role goes', async (t) => {
+  const [owner, viewer, stranger] = [await hub.as({ tenant: 'acme', user: 'group-owner' }), await hub.as({ tenant: 'acme', user: 'group-viewer' }), await someone()]
+  const path = `/v1/groups/${await founded(owner)}`
+  await join(owner, path.split('/').at(-1)!, { user: 'group-viewer', person: viewer }, 'viewer')
+  const file = '<!DOCTYPE NETSCAPE-Bookmark-file-1><DL><p><DT><H3>Travel</H3><DL><p><DT><A HREF="https://example.com/harbour" TAGS="sea">The harbour</A><DT><A HREF="javascript:alert(1)">No</A></DL><p></DL>'
+  const bring = (who: Person) => who.post(`${path}/bookmarks/import`, file, { 'content-type': 'text/html' })
+  t.match(await bring(owner), { status: 200, body: { created: 1, refused: [{ title: 'No' }] } })
+  t.strictSame([(await bring(viewer)).status, (await bring(stranger)).status], [403, 404])
+  t.match((await bring(owner)).body, { created: 0 }, 'twice adds nothing')
+  for (const [q, count] of [['harbor', 1], ['tag:sea', 1], ['folder:travel har', 1], ['nothing', 0]] as const) t.equal((await viewer.get(`${path}/bookmarks?q=${encodeURIComponent(q)}`)).body.items.length, count, q)
+  t.match((await viewer.get(`${path}/bookmarks/tree`)).body, { bookmarks: 0, folders: [{ title: 'Travel', bookmarks: 1 }] })
+  t.match((await viewer.get(`${path}/bookmarks/tags`)).body, { items: [{ tag: 'sea' }] })
+  for (const format of ['html', 'xbel', 'json']) {
+    const exported = await viewer.get(`${path}/bookmarks/export?format=${format}`)
+    t.match(exported, { status: 200, text: /harbour/ }, format)
+    t.equal((await stranger.get(`${path}/bookmarks/export?format=${format}`)).status, 404)
+  }
+  t.strictSame(await found(owner, 'harbour'), [], 'none of it is in anyone\'s own space')
+  await owner.delete(`${path}/members/group-viewer`)
+  t.equal((await viewer.get(`${path}/bookmarks?q=harbour`)).status, 404, 'who left finds nothing')
 })

@@ -82,7 +82,7 @@ t.test('of a push with one change that does not fit nothing is applied, and each
   for (const [changes, pointer] of [
     [[{ ...put('a'), record: { url: 'nope', title: '' } }], '/changes/0/record/url'],
     [[put('a'), { type: 'setting', id: 'deep', act: 'put', record: { value: JSON.parse('['.repeat(20) + ']'.repeat(20)) } }], '/changes/1/record/value'],
-    [[{ ...put('a'), record: { uri: 'https://example.com', title: '' } }], '/changes/0/record/url'],
+    [[{ ...put('a'), record: { uri: 'https://example.com', title: '' } }], '/changes/0/record/uri'],
     [[{ ...put('a'), type: 'membership' }], '/changes/0/type'],
     [[{ ...put('a'), type: undefined }], '/changes/0/type'],
     [[put('a'), put('a')], '/changes/1/id'],

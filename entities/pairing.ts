@@ -13,6 +13,8 @@ export const Pairing = new Entity({
     codeHash: { type: 'string', required: true },
     tenantId,
     userId: { type: 'string', required: true },
+    /** Of the device that made it. */
+    sessionId: { type: 'string' },
     /** Wrong codes that began like this one. */
     tries: { type: 'number', required: true },
     /** Names the claim that won. */

@@ -63,6 +63,8 @@ export interface Limits {
   readonly pairingSeconds: number
   readonly pairingTries: number
   readonly claimsPerAddress: number
+  /** Codes that a user may make in a minute (0: no limit). */
+  readonly pairingsPerUser: number
 }
 
 export interface Config {
@@ -162,6 +164,7 @@ export function loadConfig (env: Env = process.env): Config {
       sessionDays: integer(env, 'LIMIT_SESSION_DAYS', 365, 1, 3650),
       pairingSeconds: 600,
       pairingTries: 5,
+      pairingsPerUser: 20,
       claimsPerAddress: integer(env, 'LIMIT_CLAIMS_PER_ADDRESS', 30, 0, 1e9)
     }
   }

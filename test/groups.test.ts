@@ -101,7 +101,7 @@ const TABLE: Readonly<Record<string, { may: 'read' | 'write' | 'manage', body?: 
   'GET /members': { may: 'read' },
   'PUT /members/:userId': { may: 'manage', body: { role: 'viewer' } },
   'DELETE /members/:userId': { may: 'manage' },
-  'GET /invitations': { may: 'manage' },
+  'GET /invitations': { may: 'read' },
   'POST /invitations': { may: 'manage', body: { userId: 'nobody-yet' } },
   'DELETE /invitations/:userId': { may: 'manage' },
   'GET /bookmarks': { may: 'read' },
@@ -408,4 +408,58 @@ t.test('joins and leaves under all faults of the store leave both sides alike', 
   const { pointers, inside, counted, there } = await sides(id, users, world.store)
   t.strictSame([pointers, counted], [inside, there])
   t.ok(inside.some((line) => /^membership .* owner$/.test(line)), 'and never without an owner')
+})
+
+t.test('who is taken out at the moment of joining is out on both sides', async (t) => {
+  const { id, path, owner } = await staffed()
+  const guest = await someone()
+  await owner.person.post(`${path}/invitations`, { userId: guest.user })
+  let accept = () => {}
+  const accepted = new Promise<void>((resolve) => { accept = resolve })
+  const seen: Record<string, number> = {}
+  // The membership is read before it is there, and all else after.
+  traced.fault = async (name, next) => {
+    const nth = seen[name] = (seen[name] ?? 0) + 1
+    if ((name === 'GetItemCommand' && (nth === 2 || nth === 3)) || (name === 'BatchGetItemCommand' && nth === 2)) await accepted
+    return next()
+  }
+  const taken = owner.person.delete(`${path}/members/${guest.user}`)
+  while ((seen.GetItemCommand ?? 0) < 3 || (seen.BatchGetItemCommand ?? 0) < 2) await new Promise((resolve) => { setImmediate(resolve) })
+  t.equal((await person(other, guest.person.token).post(`/v1/invitations/${id}/accept`, undefined)).status, 200)
+  accept()
+  t.equal((await taken).status, 204)
+  traced.fault = undefined
+  t.match(await sides(id, [guest.user]), { pointers: [], inside: [] })
+  t.equal((await guest.person.get(path)).status, 404)
+})
+
+t.test('limits hold also for many at once, and fifty may answer an invitation together', async (t) => {
+  const { hub: few } = await startTracedHub(t, { limits: { ...hub.config.limits, userGroups: 3 } })
+  const founder = await few.as({ tenant: 'acme', user: 'founder' })
+  const made = await Promise.all(Array.from({ length: 12 }, () => founder.post('/v1/groups', { name: 'x' })))
+  t.equal(made.filter(({ status }) => status === 201).length, 3)
+  const { id, path, owner } = await staffed()
+  const crowd = await Promise.all(Array.from({ length: 50 }, someone))
+  t.ok((await Promise.all(crowd.map(({ user }) => owner.person.post(`${path}/invitations`, { userId: user })))).every(({ status }) => status === 201))
+  t.ok((await Promise.all(crowd.map(({ person }) => person.post(`/v1/invitations/${id}/accept`, undefined)))).every(({ status }) => status === 200))
+  t.match((await owner.person.get(path)).body, { members: 53, invitations: 0 })
+})
+
+t.test('invitations that have expired keep nobody from being invited', async (t) => {
+  const { hub: one } = await startTracedHub(t, { limits: { ...hub.config.limits, userInvitations: 1, groupMembers: 2 } }, { now: () => Date.now() + clock })
+  const [first, second] = [await one.as({ tenant: 'acme', user: 'first' }), await one.as({ tenant: 'acme', user: 'second' })]
+  const [a, b] = [await found(first), await found(second)]
+  t.equal((await first.post(`/v1/groups/${a}/invitations`, { userId: 'wanted' })).status, 201)
+  t.match(await second.post(`/v1/groups/${b}/invitations`, { userId: 'wanted' }), { status: 409, body: { limit: { name: 'userInvitations' } } })
+  t.match(await first.post(`/v1/groups/${a}/invitations`, { userId: 'another' }), { status: 409, body: { limit: { name: 'groupMembers' } } })
+  clock = 15 * DAY
+  t.equal((await second.post(`/v1/groups/${b}/invitations`, { userId: 'wanted' })).status, 201)
+  t.equal((await first.post(`/v1/groups/${a}/invitations`, { userId: 'another' })).status, 201)
+})
+
+t.test('a key that was used for something else is told so at once', async (t) => {
+  const { person: anna } = await someone()
+  const key = { 'idempotency-key': 'one' }
+  t.equal((await anna.post('/v1/groups', { name: 'x' }, key)).status, 201)
+  t.match(await person(other, anna.token).post('/v1/groups', { name: 'y' }, key), { status: 422, body: { errorType: 'IDEMPOTENCY_MISMATCH' } })
 })

@@ -257,7 +257,7 @@ t.test('a leak is noticed in a status line, a header, a body, a cursor and a log
 
 t.test('no route shows or changes what is another\'s, wherever its names are put and whoever puts them there', async (t) => {
   const { limits } = await testConfig({ table: 'none' })
-  const hub = await startHub(t, { streamSeconds: 0.05, limits: { ...limits, userSessions: 10_000, claimsPerAddress: 0 } })
+  const hub = await startHub(t, { streamSeconds: 0.05, limits: { ...limits, userSessions: 10_000, claimsPerAddress: 0, pairingsPerUser: 0 } })
   await hub.app.ready()
   const routes = routesOf(hub.app)
   const found = { leaks: [] as string[], telling: [] as string[], open: [] as string[] }

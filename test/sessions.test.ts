@@ -112,7 +112,8 @@ t.test('an app password works for what speaks Basic only, and lets nobody else i
   t.equal((await by(token).get('/v1/tenant')).status, 200)
   t.equal((await hub.anyone.put('/v1/settings/s', { value: 1 }, basic(user, token))).status, 201)
   for (const [name, password] of [['', token], ['u0', token], [user.toUpperCase(), token], [user, `${token}A`], [user, token.slice(0, -1)], [user, anna.token], [user, '']] as const) t.match(await hub.anyone.get('/v1/tenant', basic(name, password)), { status: 401 }, `${name}`)
-  for (const url of ['/v1/sessions', '/v1/pairings']) t.match(await hub.anyone.post(url, url === '/v1/sessions' ? laptop : undefined, basic(user, token)), { status: 403, body: { errorType: 'UNAUTHORIZED_ACCESS' } })
+  for (const [method, url, body] of [['POST', '/v1/sessions', laptop], ['POST', '/v1/pairings', undefined], ['DELETE', '/v1/sessions', undefined], ['DELETE', `/v1/sessions/${id}`, undefined], ['POST', '/v1/groups', { name: 'x' }], ['POST', '/v1/invitations/g/accept', undefined]] as const) t.match(await hub.anyone.request(method, url, body, basic(user, token)), { status: 403, body: { errorType: 'UNAUTHORIZED_ACCESS' } }, `${method} ${url}`)
+  for (const url of ['/v1/sessions', '/v1/groups', '/v1/sync', '/v1/bookmarks']) t.equal((await hub.anyone.get(url, basic(user, token))).status, 200, url)
   await anna.delete(`/v1/sessions/${id}`)
   t.equal((await hub.anyone.get('/v1/tenant', basic(user, token))).status, 401)
 })
@@ -157,9 +158,10 @@ t.test('signing out everywhere ends every device, and streams and long polls wit
   t.equal((await anna.delete('/v1/sessions')).status, 204, 'also where there are none')
 })
 
-t.test('fifty sessions and no more; what has expired makes room', async (t) => {
+t.test('fifty sessions and no more, also at once; what has expired makes room', async (t) => {
   const anna = await someone()
-  for (let index = 0; index < 50; index++) await signIn(anna)
+  const many = await Promise.all(Array.from({ length: 60 }, () => anna.post('/v1/sessions', laptop)))
+  t.equal(many.filter(({ status }) => status === 201).length, 50)
   t.match(await anna.post('/v1/sessions', laptop), { status: 409, body: { errorType: 'LIMIT_REACHED', limit: { name: 'userSessions', value: 50, sent: 51 } } })
   clock = 366 * 86_400_000
   t.equal((await anna.get('/v1/sessions')).body.items.length, 0)
@@ -234,4 +236,36 @@ t.test('a suspended tenant takes no new device, and none of its devices is serve
   t.teardown(() => fresh.close())
   t.match(await person(fresh, '').post('/v1/pairings/claim', { code, ...laptop }), { status: 403, body: { errorType: 'TENANT_SUSPENDED' } })
   t.match(await person(fresh, deviceToken).get('/v1/tenant'), { status: 403, body: { errorType: 'TENANT_SUSPENDED' } })
+})
+
+t.test('who was signed out signs nobody in: not by a code, and not beside signing out', async (t) => {
+  const anna = await someone()
+  const thief = await signIn(anna)
+  const { code } = await pair(thief.device)
+  await anna.delete(`/v1/sessions/${thief.id}`)
+  t.match(await claim(code), { status: 403, body: { errorType: 'PAIRING_FAILED' } })
+  const [another, { hub: roomy }] = [await signIn(anna), await startTracedHub(t, { table: hub.config.table, limits: { ...hub.config.limits, userSessions: 1000 } })]
+  const busy = person(roomy.app, another.token)
+  const statuses = new Set<number>()
+  const making = Array.from({ length: 8 }, async () => { for (let turn = 0; turn < 20; turn++) statuses.add((await busy.post('/v1/sessions', laptop)).status) })
+  while (!statuses.has(201)) await new Promise((resolve) => { setImmediate(resolve) })
+  t.equal((await anna.delete('/v1/sessions')).status, 204)
+  await Promise.all(making)
+  // What was made between two looks goes with the second.
+  t.equal((await anna.delete('/v1/sessions')).status, 204)
+  t.strictSame((await anna.get('/v1/sessions')).body, { items: [] })
+  t.ok(statuses.has(401))
+  const crowded = await roomy.as({ tenant: 'acme', user: `u${people}` })
+  for (let turn = 0; turn < 13; turn++) await Promise.all(Array.from({ length: 10 }, () => crowded.post('/v1/sessions', laptop)))
+  t.equal((await crowded.get('/v1/sessions')).body.items.length, 130)
+  t.equal((await crowded.delete('/v1/sessions')).status, 204, 'also more than a transaction holds')
+  t.strictSame((await crowded.get('/v1/sessions')).body, { items: [] })
+})
+
+t.test('a user makes so many codes a minute', async (t) => {
+  const { hub: strict } = await startTracedHub(t, { limits: { ...hub.config.limits, pairingsPerUser: 3 } })
+  const [anna, ben] = [await strict.as({ tenant: 'acme', user: 'anna' }), await strict.as({ tenant: 'acme', user: 'ben' })]
+  const statuses = []
+  for (let turn = 0; turn < 4; turn++) statuses.push((await anna.post('/v1/pairings', undefined)).status)
+  t.strictSame([...statuses, (await ben.post('/v1/pairings', undefined)).status], [201, 201, 201, 429, 201])
 })

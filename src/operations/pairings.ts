@@ -13,7 +13,7 @@ const HANDLE = 4
 const MAX_TRIES = 5
 
 /** Whose new device a code lets in. */
-export interface Owner { readonly tenantId: string, readonly userId: string }
+export interface Owner { readonly tenantId: string, readonly userId: string, /** The device that made the code, where it has a session. */ readonly sessionId: string | undefined }
 
 /** Codes by which a new device joins those of a user who is signed in elsewhere. */
 export function pairings (store: Store, { secret, limits: { pairingSeconds, pairingTries } }: Pick<Config, 'secret' | 'limits'>, now: () => number) {
@@ -24,11 +24,11 @@ export function pairings (store: Store, { secret, limits: { pairingSeconds, pair
 
   return {
     /** Makes a code that is good once, for pairingSeconds. 1 WCU. @returns the code, and when it ends in RFC 3339 */
-    async make ({ tenantId, userId }: Owner): Promise<{ code: string, expiresAt: string }> {
+    async make ({ tenantId, userId, sessionId }: Owner): Promise<{ code: string, expiresAt: string }> {
       const end = seconds() + pairingSeconds
       for (let tries = 0; tries < MAX_TRIES; tries++) {
         const code = Array.from({ length: LENGTH }, () => ALPHABET[randomInt(ALPHABET.length)]).join('')
-        const made = await Pairing.put({ ...namesOf(code), tenantId, userId, tries: 0, expiresAt: end })
+        const made = await Pairing.put({ ...namesOf(code), tenantId, userId, sessionId, tries: 0, expiresAt: end })
           // Another code that is good begins with the same half: the one in a hundred thousand takes another.
           .where(({ codeHash, expiresAt }, { notExists, lte }) => `${notExists(codeHash)} OR ${lte(expiresAt, seconds())}`)
           .go(store).then(() => true, refused)
@@ -37,7 +37,7 @@ export function pairings (store: Store, { secret, limits: { pairingSeconds, pair
       throw new Problem('CONTENTION', 'No code was free.', { retryAfter: 1 })
     },
     /**
-     * Uses a code up. Of any number who claim it at once one wins; where what it wins fails, the code is good again.
+     * Uses a code up. Of any number who claim it at once one wins; where what it wins is refused, the code is good again.
      * @param code as people type it: in any case, with blanks and hyphens
      * @param win what the winner does
      * @throws Problem PAIRING_FAILED where it is wrong, used, expired, or was tried wrongly too often: which, nobody is told; and what `win` throws
@@ -45,20 +45,25 @@ export function pairings (store: Store, { secret, limits: { pairingSeconds, pair
     async claim<T> (code: string, win: (owner: Owner) => Promise<T>): Promise<T> {
       const { handle, codeHash } = namesOf(code.toUpperCase().replace(/[\s-]/g, ''))
       const { data: row } = await Pairing.get({ handle }).go({ ...store, consistent: true })
-      if (row === null || row.expiresAt <= seconds()) throw failed()
+      // A wrong code takes as long whether another begins like it or not.
+      if (row === null || row.expiresAt <= seconds()) {
+        await Pairing.patch({ handle }).add({ tries: 1 }).where((attributes, { gt }) => gt(attributes.expiresAt, seconds())).go(store).catch(refused)
+        throw pairingFailed()
+      }
       if (!timingSafeEqual(Buffer.from(row.codeHash), Buffer.from(codeHash))) {
         await Pairing.patch({ handle }).add({ tries: 1 }).where((attributes, { eq }) => eq(attributes.codeHash, row.codeHash)).go(store).catch(refused)
-        throw failed()
+        throw pairingFailed()
       }
       const claim: string = randomUUID()
       const won = await Pairing.patch({ handle }).set({ claim })
         .where((attributes, { eq, lt, gt, notExists }) => `${eq(attributes.codeHash, codeHash)} AND ${lt(attributes.tries, pairingTries)} AND ${gt(attributes.expiresAt, seconds())} AND (${notExists(attributes.claim)} OR ${eq(attributes.claim, claim)})`)
         .go(store).then(() => true, refused)
-      if (!won) throw failed()
+      if (!won) throw pairingFailed()
       try {
-        return await win({ tenantId: row.tenantId, userId: row.userId })
+        return await win({ tenantId: row.tenantId, userId: row.userId, sessionId: row.sessionId })
       } catch (error) {
-        await Pairing.patch({ handle }).remove(['claim']).where((attributes, { eq }) => eq(attributes.claim, claim)).go(store).catch(() => {})
+        // Where the store may have done it after all, once is once.
+        if (error instanceof Problem && error.status < 500) await Pairing.patch({ handle }).remove(['claim']).where((attributes, { eq }) => eq(attributes.claim, claim)).go(store).catch(() => {})
         throw error
       }
     }
@@ -71,4 +76,5 @@ function refused (error: unknown): false {
   throw error
 }
 
-const failed = () => new Problem('PAIRING_FAILED', 'The code is wrong, used, or no longer good. Make a new one on a device that is signed in.')
+/** Which of its reasons it was, nobody is told. */
+export const pairingFailed = () => new Problem('PAIRING_FAILED', 'The code is wrong, used, or no longer good. Make a new one on a device that is signed in.')

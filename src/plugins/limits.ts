@@ -8,6 +8,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** A hook of routes that take codes which can be guessed. @throws Problem RATE_LIMITED */
     limitClaims (request: FastifyRequest, reply: FastifyReply): Promise<void>
+    /** As limitClaims, for making codes: there are only so many. */
+    limitPairings (request: FastifyRequest, reply: FastifyReply): Promise<void>
   }
 }
 
@@ -32,7 +34,9 @@ export default fp<{ limits: Limits }>(async (app, { limits }) => {
     }
   }
 
-  app.decorate('limitClaims', limits.claimsPerAddress > 0 ? limit('claimsPerAddress', limits.claimsPerAddress, ({ ip }) => ip) : async () => {})
+  const unlessZero = (name: string, max: number, keyOf: (request: FastifyRequest) => string) => max > 0 ? limit(name, max, keyOf) : async () => {}
+  app.decorate('limitClaims', unlessZero('claimsPerAddress', limits.claimsPerAddress, ({ ip }) => ip))
+  app.decorate('limitPairings', unlessZero('pairingsPerUser', limits.pairingsPerUser, ({ scope }) => `${scope!.tenantId} ${scope!.userId}`))
   if (limits.requestsPerAddress > 0) app.addHook('onRequest', limit('requestsPerAddress', limits.requestsPerAddress, ({ ip }) => ip))
   if (limits.requestsPerTenant > 0) {
     const perTenant = limit('requestsPerTenant', limits.requestsPerTenant, ({ scope }) => scope!.tenantId)

@@ -35,6 +35,7 @@ export default fp<{ stores: Stores, shared: Shared }>(async (app, { stores, shar
     if (request.scope !== null) {
       request.services = await app.servicesOf(request.scope, idempotencyOf(request))
       await request.assertSignedIn()
+      assertDevice(request)
     } else if (request.routeOptions.url?.startsWith('/v1/public/')) request.publicSettings = publicSettings(await stores.anonymous(), shared.sealer)
   })
   app.decorate('servicesOf', async (scope: Scope, idempotency?: Context['idempotency']) => createServices(shared, scope, await stores.of(scope.tenantId), idempotency))
@@ -44,6 +45,15 @@ export default fp<{ stores: Stores, shared: Shared }>(async (app, { stores, shar
   app.decorate('storeReady', () => stores.anonymous().then((store) => publicSettings(store, shared.sealer).ping()).then(() => true, () => false))
   app.addHook('onClose', async () => stores.close())
 }, { name: 'services', dependencies: ['tenant'] })
+
+/** What an app password may change: records, and nothing about people and devices. */
+const OF_APPS = /^\/v1\/(?:groups\/:groupId\/)?(?:bookmarks|settings|trash|changes|sync)\b/
+
+/** @throws Problem UNAUTHORIZED_ACCESS */
+function assertDevice ({ identity, method, routeOptions: { url = '' } }: FastifyRequest): void {
+  const isApp = identity !== null && 'device' in identity && identity.device.kind === 'app'
+  if (isApp && WRITES.has(method) && !OF_APPS.test(url)) throw new Problem('UNAUTHORIZED_ACCESS', 'An app password reads, and writes records; people and devices are for a device that is signed in.')
+}
 
 /**
  * The Idempotency-Key of a write with the hash of what it stands for.

@@ -39,7 +39,6 @@ export default async function members (app: FastifyInstance, { limits }: { limit
   })
 
   app.get<{ Querystring: Page }>('/v1/groups/:groupId/invitations', {
-    config: manage,
     schema: { ...inGroup, summary: 'Who is invited to a group', querystring: pageQuery({}, limits.pageItems), response: { 200: pageOf(Member), ...problems } }
   }, ({ group, query }) => group.members.list('invited', query))
 

@@ -29,7 +29,7 @@ export default async function sessions (app: FastifyInstance): Promise<void> {
     return signedIn
   })
 
-  app.delete('/v1/sessions', { schema: { tags, summary: 'Sign out everywhere', description: 'All device tokens and app passwords end, your own as well. Tokens of your identity provider end when they end.', querystring: noQuery, headers: idempotentWrite, response: gone } },
+  app.delete('/v1/sessions', { schema: { tags, summary: 'Sign out everywhere', description: 'All device tokens and app passwords end, your own as well. Tokens of your identity provider end when they end.', querystring: noQuery, response: gone } },
     async ({ services }, reply) => {
       await services.sessions.removeAll()
       return reply.code(204).send()
@@ -57,7 +57,7 @@ export default async function sessions (app: FastifyInstance): Promise<void> {
     })
 
   app.post('/v1/pairings', {
-    preHandler: onceOnly,
+    preHandler: [onceOnly, (request, reply) => app.limitPairings(request, reply)],
     schema: { tags, summary: 'A code that signs a new device in', description: 'Eight letters, good once and for ten minutes, and for four wrong tries.', querystring: noQuery, response: { 201: Type.Object({ code: Type.String({ description: 'As XXXX-XXXX' }), expiresAt: Time, pairingUri: Type.String({ description: 'Hub and code, to be shown as a QR code' }) }), ...problems } }
   }, async (request, reply) => {
     const { code, expiresAt } = await request.pair()

@@ -13,6 +13,8 @@ export interface Device {
   readonly tenantId: string
   readonly userId: string
   readonly sessionId: string
+  /** `app`: it reads and writes, and lets nobody in. */
+  readonly kind: 'device' | 'app'
   /** Milliseconds. */
   readonly expiresAt: number
 }
@@ -21,16 +23,16 @@ export interface Device {
 export interface DeviceToken extends Device { readonly hash: string }
 
 /** No two are equal, also for the same device. */
-export function sealDeviceToken (sealer: Sealer, { tenantId, userId, sessionId, expiresAt }: Device): string {
-  return PREFIX + sealer.seal(BINDING, [tenantId, userId, sessionId, expiresAt])
+export function sealDeviceToken (sealer: Sealer, { tenantId, userId, sessionId, expiresAt, kind }: Device): string {
+  return PREFIX + sealer.seal(BINDING, [tenantId, userId, sessionId, expiresAt, kind])
 }
 
 /** @returns undefined where the hub did not make it */
 export function openDeviceToken (sealer: Sealer, token: string): DeviceToken | undefined {
   if (!token.startsWith(PREFIX)) return undefined
   try {
-    const [tenantId, userId, sessionId, expiresAt] = sealer.open(BINDING, token.slice(PREFIX.length)) as [string, string, string, number]
-    return { tenantId, userId, sessionId, expiresAt, hash: hashOf(token) }
+    const [tenantId, userId, sessionId, expiresAt, kind] = sealer.open(BINDING, token.slice(PREFIX.length)) as [string, string, string, number, Device['kind']]
+    return { tenantId, userId, sessionId, expiresAt, kind, hash: hashOf(token) }
   } catch {
     return undefined
   }

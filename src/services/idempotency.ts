@@ -3,7 +3,7 @@ import { Problem } from '../errors.ts'
 import type { Context } from './context.ts'
 import type { Outcome } from './space/change.ts'
 import { readIdempotency } from './space/rows.ts'
-import { idempotencyMismatch } from './space/writer.ts'
+import { idempotencyMismatch } from './space/plan.ts'
 
 /**
  * Runs a write once per Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): a repeated request gets the first

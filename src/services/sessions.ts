@@ -10,12 +10,14 @@ import { once } from './idempotency.ts'
 import { recordsAfter } from './listing.ts'
 import { mergePatch } from './merge-patch.ts'
 import { contentOf, knownOf, PreconditionFailed, removal, type Change, type Precondition, type Row } from './space/change.ts'
-import { readRow, readSeen, writeSeen } from './space/rows.ts'
+import { readRow, readRows, readSeen, writeSeen } from './space/rows.ts'
 import { redo } from './space/redo.ts'
 
 /** Written this often at most: a device that is busy all day costs 288 writes. */
 const SEEN_EVERY_MS = 5 * 60_000
 const DAY_MS = 86_400_000
+/** Sessions that one transaction takes away. */
+const AT_ONCE = 90
 const KIND = session as unknown as Definition
 /** A session as its user is shown it. */
 export type SessionView = Static<typeof Session> & { readonly lastSeenAt?: string }
@@ -26,7 +28,7 @@ type SessionRow = Row & { readonly expiresAt: string, readonly tokenHash: string
 export function sessions (context: Context) {
   const { store, space, sealer, userId, sessionId, now, writer, config: { limits } } = context
   const isOver = (row: SessionRow | undefined) => row === undefined || row.deletedAt !== undefined || Date.parse(row.expiresAt) <= now()
-  const commit = (changes: readonly Change[], brief = false) => writer.commit({ store, space, sessionId, idempotency: context.idempotency, changes, brief })
+  const commit = (changes: readonly Change[]) => writer.commit({ store, space, sessionId, idempotency: context.idempotency, changes })
   const read = async (id: string) => await readRow(store, KIND, space, id) as SessionRow | undefined
 
   /** All of them, those that have expired too. */
@@ -57,23 +59,26 @@ export function sessions (context: Context) {
     },
     /**
      * Signs a device in. The token is in the answer and nowhere else.
-     * @throws Problem UNAUTHORIZED_ACCESS for an app password, which makes no sessions; LIMIT_REACHED
+     * @throws Problem LIMIT_REACHED; UNAUTHENTICATED where the device that asks was signed out meanwhile
      */
-    async register (input: Static<typeof SessionInput>): Promise<{ session: SessionView, deviceToken: string }> {
-      await assertDevice()
+    register: (input: Static<typeof SessionInput>): Promise<{ session: SessionView, deviceToken: string }> => writer.together([space], () => redo(async () => {
+      const [rows, maker] = await Promise.all([all(), sessionId === undefined ? undefined : read(sessionId)])
+      // Who was signed out meanwhile signs nobody in.
+      if (sessionId !== undefined && isOver(maker)) throw signedOut()
+      // Those that have expired make room.
+      const over = rows.filter(isOver)
+      const active = rows.length - over.length + 1
+      if (active > limits.userSessions) throw new Problem('LIMIT_REACHED', `You have ${limits.userSessions} sessions, which is the most; delete one first.`, { limit: { name: 'userSessions', value: limits.userSessions, sent: active } })
       const [id, endsAt] = [randomUUID(), now() + limits.sessionDays * DAY_MS]
-      const deviceToken = sealDeviceToken(sealer, { tenantId: space.tenantId, userId, sessionId: id, expiresAt: endsAt })
+      const deviceToken = sealDeviceToken(sealer, { tenantId: space.tenantId, userId, sessionId: id, expiresAt: endsAt, kind: input.kind ?? 'device' })
       const content = { ...session.store(input), expiresAt: new Date(endsAt).toISOString(), tokenHash: hashOf(deviceToken) }
-      const { results } = await redo(async () => {
-        const rows = await all()
-        // Those that have expired make room. Who signs in on two devices at once may get one over.
-        const over = rows.filter(isOver)
-        const active = rows.length - over.length + 1
-        if (active > limits.userSessions) throw new Problem('LIMIT_REACHED', `You have ${limits.userSessions} sessions, which is the most; delete one first.`, { limit: { name: 'userSessions', value: limits.userSessions, sent: active } })
-        return commit([{ definition: KIND, id, act: 'put', content, precondition: { ifNoneMatch: true } }, ...over.slice(0, limits.userSessions).map(take)])
-      })
+      const { results } = await writer.commitJointly([{ store, space, sessionId, changes: [
+        { definition: KIND, id, act: 'put', content, precondition: { ifNoneMatch: true } },
+        ...over.slice(0, AT_ONCE).map(take),
+        ...maker === undefined ? [] : [{ definition: KIND, id: maker.id, act: 'check' as const, content: {}, basedOn: knownOf(KIND, maker) }]
+      ] }])
       return { session: view(results[0]!.row), deviceToken }
-    },
+    })),
     /** Renames one. @throws Problem NOT_FOUND, PRECONDITION_FAILED */
     async patch (id: string, patch: object, precondition?: Precondition): Promise<SessionView> {
       const { results } = await once(context, () => redo(async () => {
@@ -93,13 +98,16 @@ export function sessions (context: Context) {
         return commit([take(row)])
       }))
     },
-    /** Signs all devices out, in one change-set. Tokens of an issuer end when they end: the hub did not make them. */
-    async removeAll (): Promise<void> {
-      await once(context, () => redo(async () => {
-        const rows = await all()
-        return rows.length === 0 ? { n: 0, at: '', results: [] } : commit(rows.map(take), true)
-      }))
-    },
+    /** Signs all devices out, until there are none. Tokens of an issuer end when they end: the hub did not make them. */
+    removeAll: (): Promise<void> => writer.together([space], async () => {
+      for (let rows = await all(); rows.length > 0; rows = await all()) {
+        const some = rows.slice(0, AT_ONCE)
+        await redo(async () => {
+          const still = (await readRows(store, KIND, space, some.map(({ id }) => id))).filter(({ deletedAt }) => deletedAt === undefined)
+          if (still.length > 0) await writer.commitJointly([{ store, space, sessionId, changes: still.map(take) }])
+        })
+      }
+    }),
     /**
      * Holds a device token against its session. 1 RCU, and a write every five minutes that says when it was used.
      * @throws Problem UNAUTHENTICATED where the session was deleted, or has expired
@@ -107,15 +115,9 @@ export function sessions (context: Context) {
     async verify ({ sessionId: id, hash }: DeviceToken): Promise<void> {
       const row = await read(id)
       // Of one length, and compared in constant time.
-      if (row === undefined || isOver(row) || !timingSafeEqual(Buffer.from(row.tokenHash), Buffer.from(hash))) throw new Problem('UNAUTHENTICATED', 'The device was signed out.', { headers: { 'www-authenticate': 'Bearer realm="sync-hub", error="invalid_token"' } })
+      if (row === undefined || isOver(row) || !timingSafeEqual(Buffer.from(row.tokenHash), Buffer.from(hash))) throw signedOut()
       await see(id)
-    },
-    assertDevice
-  }
-
-  /** @throws Problem UNAUTHORIZED_ACCESS where it is an app password that asks */
-  async function assertDevice (): Promise<void> {
-    if (sessionId !== undefined && (await read(sessionId))?.kind === 'app') throw new Problem('UNAUTHORIZED_ACCESS', 'An app password reads and writes; it lets nobody else in.')
+    }
   }
 
   async function see (id: string): Promise<void> {
@@ -127,6 +129,8 @@ export function sessions (context: Context) {
     await writeSeen(store, space, id, at, SEEN_EVERY_MS, limits.sessionDays * DAY_MS).catch(() => {})
   }
 }
+
+const signedOut = () => new Problem('UNAUTHENTICATED', 'The device was signed out.', { headers: { 'www-authenticate': 'Bearer realm="sync-hub", error="invalid_token"' } })
 
 function view (row: Row, lastSeenAt?: string): SessionView {
   return { ...session.present(row as never), ...lastSeenAt !== undefined && { lastSeenAt } }

@@ -22,16 +22,21 @@ export async function closeGroup (given: Context, precondition: Precondition | u
     const row = await readGroup(context, space)
     if (row.closing === true) return
     const change = { ...written(KIND.group, row.id, row, { ...contentOf(row), closing: true }), ...precondition && { precondition } }
-    await writer.commit({ store, space, sessionId, changes: [change] }).catch((error: unknown) => {
-      throw error instanceof PreconditionFailed ? preconditionFailed(KIND.group, row) : error
+    await writer.commit({ store, space, sessionId, changes: [change] }).catch(async (error: unknown) => {
+      throw error instanceof PreconditionFailed ? preconditionFailed(KIND.group, await readRow(store, KIND.group, space, space.spaceId)) : error
     })
   })
-  for (let others = await someOthers(context); others.length > 0; others = await someOthers(context)) await dismiss(context, space, others)
   const own = userSpace(context, userId)
-  await redo(async () => {
-    const [row, self, pointer] = await Promise.all([readGroup(context, space), readRow(store, KIND.member, space, userId), readRow(store, KIND.membership, own, space.spaceId)])
-    await commitSides(context, [[space, [...removed(KIND.group, row), ...removed(KIND.member, self)]], [own, removed(KIND.membership, pointer)]])
-  })
+  for (let isAlone = false; !isAlone;) {
+    for (let others = await someOthers(context); others.length > 0; others = await someOthers(context)) await dismiss(context, space, others)
+    isAlone = await writer.together([space, own], () => redo(async () => {
+      const [row, self, pointer] = await Promise.all([readGroup(context, space), readRow(store, KIND.member, space, userId), readRow(store, KIND.membership, own, space.spaceId)])
+      // Someone whom the list did not show yet.
+      if (row.members + row.invitations > 1) return false
+      await commitSides(context, [[space, [...removed(KIND.group, row), ...removed(KIND.member, self)]], [own, removed(KIND.membership, pointer)]])
+      return true
+    }))
+  }
 }
 
 async function someOthers (context: Context): Promise<string[]> {

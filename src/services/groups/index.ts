@@ -9,7 +9,7 @@ import { list, type Page } from '../listing.ts'
 import { memberships } from '../memberships.ts'
 import { mergePatch } from '../merge-patch.ts'
 import { contentOf, PreconditionFailed, type Outcome, type Precondition } from '../space/change.ts'
-import { readAcross } from '../space/rows.ts'
+import { readAcross, readRow } from '../space/rows.ts'
 import { redo } from '../space/redo.ts'
 import { closeGroup } from './closing.ts'
 import { assertRoom, commitSides, KIND, readGroup, written, type GroupRow } from './sides.ts'
@@ -41,14 +41,14 @@ export function groups (context: Context) {
      * @throws Problem LIMIT_REACHED, CONTENTION
      */
     async create (input: Input): Promise<MyGroup> {
-      const outcome = await once(mine, async () => {
+      const outcome = await once(mine, () => mine.writer.together([own], async () => {
         await assertRoom(mine, own, limits.userGroups)
         const id = randomUUID()
         return commitSides(mine, [
           [own, [written(KIND.membership, id, undefined, { role: 'owner' })]],
           [spaceOf(id), [written(KIND.group, id, undefined, group.store(input)), written(KIND.member, userId, undefined, { role: 'owner', state: 'active' })]]
         ])
-      })
+      }))
       return seen(rowOf(outcome), 'owner')
     }
   }
@@ -66,7 +66,7 @@ export function oneGroup (context: Context & { readonly role: Role }) {
       const { name, description } = make(row)
       const change = { ...written(KIND.group, row.id, row, { ...contentOf(row), name, description }), ...precondition && { precondition } }
       return writer.commit({ store, space, sessionId, idempotency, changes: [change] }).catch(async (error: unknown) => {
-        throw error instanceof PreconditionFailed ? preconditionFailed(KIND.group, row) : error
+        throw error instanceof PreconditionFailed ? preconditionFailed(KIND.group, await readRow(store, KIND.group, space, space.spaceId)) : error
       })
     }))), role)
   }

@@ -8,7 +8,6 @@ import type { Context } from '../context.ts'
 import { once } from '../idempotency.ts'
 import { list, recordsAfter, type Page } from '../listing.ts'
 import { memberships } from '../memberships.ts'
-import { Superseded } from '../space/change.ts'
 import { readRow } from '../space/rows.ts'
 import { redo } from '../space/redo.ts'
 import type { MemberRecord } from './members.ts'
@@ -31,16 +30,15 @@ const hasExpired = ({ expiresAt }: { readonly expiresAt?: string | undefined }, 
 export async function invite (context: Context, { userId: id, role }: { readonly userId: string, readonly role: Role }): Promise<MemberRecord> {
   const { store, space, userId, now, config: { limits } } = context
   const own = userSpace(context, id)
-  const { results } = await once(context, () => redo(async () => {
+  const attempt = () => context.writer.together([space, own], () => redo(async () => {
     const [row, found, pointer] = await Promise.all([readGroup(context, space), readRow(store, KIND.member, space, id), readRow(store, KIND.invitation, own, space.spaceId)])
     if (row.closing === true) throw notFound('group')
     const known = isLive(found) ? found as MemberRow : undefined
     if (known?.state === 'active') throw new Problem('ALREADY_MEMBER', 'The user is in the group already.')
     if (known === undefined) {
-      if (row.invitations >= limits.groupInvitations && await tidy(context)) throw new Superseded()
       assertWithin('groupInvitations', limits.groupInvitations, row.invitations + 1, 'The group would have too many pending invitations')
       assertWithin('groupMembers', limits.groupMembers, row.members + row.invitations + 1, 'The group would have too many members, those invited included')
-      const { items } = await list({ ...context, space: own }, KIND.invitation, { limit: limits.userInvitations })
+      const { items } = await list({ ...context, space: own }, KIND.invitation, { limit: limits.userInvitations, matches: (record) => !hasExpired(record as InvitationRecord, now()) })
       assertWithin('userInvitations', limits.userInvitations, items.length + 1, 'The user would have too many pending invitations')
     }
     const terms = { role, invitedBy: userId, expiresAt: new Date(now() + limits.invitationDays * DAY_MS).toISOString() }
@@ -49,19 +47,30 @@ export async function invite (context: Context, { userId: id, role }: { readonly
       [own, [written(KIND.invitation, space.spaceId, pointer, { ...terms, name: row.name })]]
     ])
   }))
+  const { results } = await once(context, async () => {
+    for (;;) {
+      try {
+        return await attempt()
+      } catch (error) {
+        // Those that have expired make room.
+        if (!(error instanceof Problem && error.errorType === 'LIMIT_REACHED' && await tidy(context))) throw error
+      }
+    }
+  })
   return member.present(results[0]!.row as never)
 }
 
 /** Takes some of a group's expired invitations away. @returns false where there were none */
 async function tidy (context: Context): Promise<boolean> {
+  const isOver = (row: MemberRow) => row.state === 'invited' && hasExpired(row, context.now())
   const expired: string[] = []
   let after: string | undefined
   do {
     const { rows, last } = await recordsAfter(context, KIND.member, after, 100)
-    expired.push(...(rows as MemberRow[]).filter((row) => row.state === 'invited' && hasExpired(row, context.now())).map(({ id }) => id))
+    expired.push(...(rows as MemberRow[]).filter(isOver).map(({ id }) => id))
     after = last
   } while (after !== undefined && expired.length < TIDIED)
-  return expired.length > 0 && await dismiss({ ...context, idempotency: undefined }, context.space, expired.slice(0, TIDIED), 'invited') !== undefined
+  return expired.length > 0 && await dismiss({ ...context, idempotency: undefined }, context.space, expired.slice(0, TIDIED), isOver) !== undefined
 }
 
 /** The invitations of one user. */
@@ -80,7 +89,7 @@ export function invitations (given: Context) {
      */
     async accept (groupId: string): Promise<Static<typeof Membership>> {
       const space = spaceOf(groupId)
-      const { results } = await once(context, () => redo(async () => {
+      const { results } = await once(context, () => context.writer.together([own, space], () => redo(async () => {
         const [row, found, invited, pointer] = await Promise.all([readRow(store, KIND.group, space, groupId), readRow(store, KIND.member, space, userId), readRow(store, KIND.invitation, own, groupId), readRow(store, KIND.membership, own, groupId)])
         if (isLive(pointer)) return { n: pointer.rev, at: pointer.updatedAt, results: [{ resource: membership.resource, row: pointer, created: false }] }
         const asked = isLive(found) ? found as MemberRow : undefined
@@ -91,13 +100,13 @@ export function invitations (given: Context) {
           [own, [written(KIND.membership, groupId, pointer, { role }), ...removed(KIND.invitation, invited)]],
           [space, [written(KIND.member, userId, asked, { role, state: 'active', invitedBy: asked.invitedBy }), moved(row as GroupRow, { members: 1, owners: Number(role === 'owner'), invitations: -1 })]]
         ])
-      }))
+      })))
       return membership.present(results.find(({ resource }) => resource === membership.resource)!.row as never)
     },
     /** @throws Problem NOT_FOUND where there is none, or it was withdrawn */
     async decline (groupId: string): Promise<void> {
       await once(context, async () => {
-        const outcome = await dismiss(context, spaceOf(groupId), [userId], 'invited').catch((error: unknown) => {
+        const outcome = await dismiss(context, spaceOf(groupId), [userId], ({ state }) => state === 'invited').catch((error: unknown) => {
           throw error instanceof Problem && error.errorType === 'NOT_FOUND' ? notFound('invitation') : error
         })
         if (outcome === undefined) throw notFound('invitation')

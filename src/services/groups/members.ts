@@ -19,7 +19,7 @@ export function members (context: Context & { readonly role: Role }) {
 
   async function goes (id: string, state: MemberRow['state']): Promise<void> {
     await once(context, async () => {
-      const outcome = await dismiss(context, space, [id], state)
+      const outcome = await dismiss(context, space, [id], (member) => member.state === state)
       if (outcome === undefined) throw notFound(state === 'active' ? 'member' : 'invitation')
       return outcome
     })
@@ -35,7 +35,7 @@ export function members (context: Context & { readonly role: Role }) {
      */
     async setRole (id: string, to: Role): Promise<MemberRecord> {
       const own = userSpace(context, id)
-      const { results } = await once(context, () => redo(async () => {
+      const { results } = await once(context, () => context.writer.together([space, own], () => redo(async () => {
         const [row, found, pointer] = await Promise.all([readGroup(context, space), readRow(store, KIND.member, space, id), readRow(store, KIND.membership, own, space.spaceId)])
         if (!isLive(found) || !isLive(pointer) || (found as MemberRow).state !== 'active') throw notFound('member')
         const owners = Number(to === 'owner') - Number((found as MemberRow).role === 'owner')
@@ -43,7 +43,7 @@ export function members (context: Context & { readonly role: Role }) {
           [space, [written(KIND.member, id, found, { ...contentOf(found), role: to }), moved(row, { owners })]],
           [own, [written(KIND.membership, space.spaceId, pointer, { role: to })]]
         ])
-      }))
+      })))
       return member.present(results[0]!.row as never)
     },
     /**

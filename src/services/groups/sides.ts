@@ -7,8 +7,8 @@ import type { Definition } from '../../../entities/definition.ts'
 import { Problem } from '../../errors.ts'
 import { notFound } from '../collection.ts'
 import type { Context } from '../context.ts'
-import { list } from '../listing.ts'
-import { contentOf, knownOf, removal, type Change, type Outcome, type Row } from '../space/change.ts'
+import { recordsAfter } from '../listing.ts'
+import { contentOf, knownOf, removal, Superseded, type Change, type Outcome, type Row } from '../space/change.ts'
 import { readAcross, readRow, readRows } from '../space/rows.ts'
 import { redo } from '../space/redo.ts'
 
@@ -56,7 +56,7 @@ export function moved (row: GroupRow, { members = 0, owners = 0, invitations = 0
 }
 
 /**
- * Commits what changes in several spaces at once. The Idempotency-Key stands in the space of the context.
+ * Commits what changes in several spaces at once, within `together`. The Idempotency-Key stands in the space of the context.
  * @throws Superseded where a row is not what it was when it was read; Problem QUOTA_EXCEEDED, CONTENTION
  */
 export function commitSides ({ store, space: keyed, sessionId, idempotency, writer }: Context, sides: readonly (readonly [space: SpaceKey, changes: readonly Change[]])[]): Promise<Outcome> {
@@ -67,23 +67,25 @@ export function commitSides ({ store, space: keyed, sessionId, idempotency, writ
 /**
  * Takes people out of a group: members, and those who are invited. Both sides of all of them in one transaction, so
  * about twenty at most.
- * @param state only those who are in, or only those who are invited
+ * @param goes who of them, as they are then
  * @returns undefined where there were none
  */
-export function dismiss (context: Context, space: SpaceKey, ids: readonly string[], state?: MemberRow['state']): Promise<Outcome | undefined> {
+export function dismiss (context: Context, space: SpaceKey, ids: readonly string[], goes: (member: MemberRow) => boolean = () => true): Promise<Outcome | undefined> {
   const spaces = ids.map((id) => userSpace(context, id))
   const pointers = async (definition: Definition) => new Map((await readAcross(context.store, definition, spaces.map((place) => ({ ...place, id: space.spaceId })))).map((row) => [row.spaceId, row]))
-  return redo(async () => {
+  return context.writer.together([space, ...spaces], () => redo(async () => {
     const [row, members, joined, invited] = await Promise.all([readGroup(context, space), readRows(context.store, KIND.member, space, ids), pointers(KIND.membership), pointers(KIND.invitation)])
-    const there = (members.filter(isLive) as MemberRow[]).filter((member) => state === undefined || member.state === state)
+    const there = (members.filter(isLive) as MemberRow[]).filter(goes)
     if (there.length === 0) return undefined
+    // Four reads are not one: who is in has a membership, who is invited an invitation, or they are not of one moment.
+    if (there.some(({ id, state }) => !isLive((state === 'active' ? joined : invited).get(id)))) throw new Superseded()
     const active = there.filter(({ state }) => state === 'active')
     const owners = active.filter(({ role }) => role === 'owner')
     return commitSides(context, [
       [space, [moved(row, { members: -active.length, owners: -owners.length, invitations: active.length - there.length }), ...there.flatMap((member) => removed(KIND.member, member))]],
       ...there.map(({ id }) => [userSpace(context, id), [...removed(KIND.membership, joined.get(id)), ...removed(KIND.invitation, invited.get(id))]] as const)
     ])
-  })
+  }))
 }
 
 export const userSpace = ({ space: { tenantId } }: Context, userId: string): SpaceKey => spaceKey(tenantId, 'USER', userId)
@@ -93,8 +95,14 @@ export function assertWithin (name: string, value: number, sent: number, what: s
   if (sent > value) throw new Problem('LIMIT_REACHED', `${what}; ${value} is the most.`, { limit: { name, value, sent } })
 }
 
-/** Whether the user may join one group more. A glance: who joins two at once may get one over. @throws Problem LIMIT_REACHED */
-export async function assertRoom (context: Context, own: SpaceKey, most: number): Promise<void> {
-  const { items } = await list({ ...context, space: own }, KIND.membership, { limit: most })
-  assertWithin('userGroups', most, items.length + 1, 'The user would be in too many groups')
+/** Whether the user may join one group more: exactly within `together`, and between processes a glance. @throws Problem LIMIT_REACHED */
+export async function assertRoom ({ store }: Context, own: SpaceKey, most: number): Promise<void> {
+  let groups = 0
+  let after: string | undefined
+  do {
+    const { rows, last } = await recordsAfter({ store, space: own }, KIND.membership, after, 1000)
+    groups += rows.length
+    after = last
+  } while (after !== undefined)
+  assertWithin('userGroups', most, groups + 1, 'The user would be in too many groups')
 }

@@ -59,6 +59,11 @@ export function outcomeUnderKey (space: SpaceKey, idempotency: NonNullable<Write
   return putIdempotency(space, { ...idempotency, outcome: JSON.stringify(outcome), expiresAt: Math.floor(now / 1000) + IDEMPOTENCY_SECONDS }, now)
 }
 
+/** The key was used for another request. */
+export function idempotencyMismatch (): Problem {
+  return new Problem('IDEMPOTENCY_MISMATCH', 'This Idempotency-Key was used for a request with another method, path or body. Use a new key for a new request.')
+}
+
 /** The puts that open a transaction: HEAD to its last state, and the directory row where the space is new. */
 export function opening (space: SpaceKey, before: SpaceHead | undefined, after: SpaceHead): object[] {
   const head = putHead(space, before, after)

@@ -5,7 +5,7 @@ import { Problem } from '../../errors.ts'
 import { transact, type Refusal } from '../../store/transact.ts'
 import { knownOf, type Outcome, type SpaceHead, type Write } from './change.ts'
 import { forget, learnHead, load, recordKey, remember, type Memory } from './memory.ts'
-import { emptyHead, opening, plan, type Planned, type Rules } from './plan.ts'
+import { emptyHead, idempotencyMismatch, opening, plan, type Planned, type Rules } from './plan.ts'
 import { parseIdempotency, parseRow, readHead } from './rows.ts'
 import { commitJointly } from './joint.ts'
 import { actionsOf, MAX_ACTIONS, takeBatch, type Pending } from './queue.ts'
@@ -34,7 +34,12 @@ export interface Writer {
    */
   commit (write: Write): Promise<Outcome>
   /**
-   * Commits a change-set in each of several spaces, all or none.
+   * Does something while nobody else of this process writes to the spaces: what reads them, decides and commits is then
+   * not overtaken here. Within it only `commitJointly` commits to them.
+   */
+  together<T> (spaces: readonly SpaceKey[], work: () => Promise<T>): Promise<T>
+  /**
+   * Commits a change-set in each of several spaces, all or none. To be called within `together`.
    * @returns the results of all, in order @throws as `commit`
    */
   commitJointly (writes: readonly Write[]): Promise<Outcome>
@@ -136,21 +141,18 @@ export function createWriter (rules: Rules, now: () => number = Date.now, commit
     return true
   }
 
-  /** Has the turns of all the spaces, taken in the order of their names so that no two wait for each other. */
-  function inAllTurns<T> (states: readonly (readonly [name: string, state: SpaceState])[], work: () => Promise<T>): Promise<T> {
-    return [...states].sort(([one], [two]) => one < two ? 1 : -1).reduce((next, [, state]) => () => inTurn(state, next), work)()
-  }
-
   return {
     staged,
-    commitJointly (writes) {
-      const states = writes.map(({ space }) => [spaceName(space), stateOf(space)] as const)
-      return inAllTurns(states, async () => {
-        // What it writes is not remembered: it is rare, and read again when it is asked for.
-        for (const [, state] of states) forget(state)
-        return commitJointly(writes, staged, rules, now, ({ space }, n) => { committed(space, n) })
-      })
+    together (spaces, work) {
+      // In the order of their names, so that no two wait for each other.
+      const states = [...new Map(spaces.map((space) => [spaceName(space), stateOf(space)]))].sort(([one], [two]) => one < two ? 1 : -1).map(([, state]) => state)
+      return states.reduce((next, state) => () => inTurn(state, next), () => {
+        // What is written there is not remembered: it is rare, and read again when it is asked for.
+        states.forEach(forget)
+        return work()
+      })()
     },
+    commitJointly: (writes) => commitJointly(writes, staged, rules, now, ({ space }, n) => { committed(space, n) }),
     commit (write) {
       const { promise, resolve, reject } = withResolvers<Outcome>()
       const state = stateOf(write.space)
@@ -197,11 +199,6 @@ function learn (state: SpaceState, { write, resolve, reject }: Pending, [log, ..
   if (earlier?.requestHash === write.idempotency?.requestHash) resolve(earlier!.outcome)
   else reject(idempotencyMismatch())
   return true
-}
-
-/** The key was used for another request. */
-export function idempotencyMismatch (): Problem {
-  return new Problem('IDEMPOTENCY_MISMATCH', 'This Idempotency-Key was used for a request with another method, path or body. Use a new key for a new request.')
 }
 
 function mayTryAgain (pending: Pending, refused: boolean): boolean {

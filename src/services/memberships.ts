@@ -32,7 +32,6 @@ export function memberships (context: Context) {
   const own = spaceKey(tenantId, 'USER', userId)
   const spaceOf = (groupId: string): SpaceKey => spaceKey(tenantId, 'GROUP', groupId)
 
-
   return {
     own,
     spaceOf,

@@ -7,7 +7,7 @@ import { inputOf, notFound, preconditionFailed } from './collection.ts'
 import type { Context } from './context.ts'
 import { hashOf, sealDeviceToken, type DeviceToken } from './device-token.ts'
 import { once } from './idempotency.ts'
-import { recordsAfter } from './listing.ts'
+import { everyRecord } from './listing.ts'
 import { mergePatch } from './merge-patch.ts'
 import { contentOf, knownOf, PreconditionFailed, removal, type Change, type Precondition, type Row } from './space/change.ts'
 import { readRow, readRows, readSeen, writeSeen } from './space/rows.ts'
@@ -19,6 +19,7 @@ const DAY_MS = 86_400_000
 /** Sessions that one transaction takes away. */
 const AT_ONCE = 90
 const KIND = session as unknown as Definition
+
 /** A session as its user is shown it. */
 export type SessionView = Static<typeof Session> & { readonly lastSeenAt?: string }
 type Record = Static<typeof Session>
@@ -33,14 +34,9 @@ export function sessions (context: Context) {
 
   /** All of them, those that have expired too. */
   async function all (): Promise<SessionRow[]> {
-    const rows: Row[] = []
-    let after: string | undefined
-    do {
-      const page = await recordsAfter(context, KIND, after, 100)
-      rows.push(...page.rows)
-      after = page.last
-    } while (after !== undefined)
-    return rows as SessionRow[]
+    const rows: SessionRow[] = []
+    for await (const row of everyRecord(context, KIND)) rows.push(row as SessionRow)
+    return rows
   }
 
   const take = (row: Row): Change => ({ ...removal(KIND, row), basedOn: knownOf(KIND, row) })

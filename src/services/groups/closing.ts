@@ -1,6 +1,6 @@
 import { preconditionFailed } from '../collection.ts'
 import type { Context } from '../context.ts'
-import { recordsAfter } from '../listing.ts'
+import { everyRecord } from '../listing.ts'
 import { contentOf, PreconditionFailed, type Precondition } from '../space/change.ts'
 import { readRow } from '../space/rows.ts'
 import { redo } from '../space/redo.ts'
@@ -41,11 +41,9 @@ export async function closeGroup (given: Context, precondition: Precondition | u
 
 async function someOthers (context: Context): Promise<string[]> {
   const ids: string[] = []
-  let after: string | undefined
-  do {
-    const { rows, last } = await recordsAfter(context, KIND.member, after, AT_ONCE + 1)
-    ids.push(...rows.map(({ id }) => id).filter((id) => id !== context.userId))
-    after = last
-  } while (after !== undefined && ids.length < AT_ONCE)
-  return ids.slice(0, AT_ONCE)
+  for await (const { id } of everyRecord(context, KIND.member)) {
+    if (id !== context.userId) ids.push(id)
+    if (ids.length === AT_ONCE) break
+  }
+  return ids
 }

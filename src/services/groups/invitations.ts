@@ -6,7 +6,7 @@ import { Problem } from '../../errors.ts'
 import { notFound } from '../collection.ts'
 import type { Context } from '../context.ts'
 import { once } from '../idempotency.ts'
-import { list, recordsAfter, type Page } from '../listing.ts'
+import { list, everyRecord, type Page } from '../listing.ts'
 import { memberships } from '../memberships.ts'
 import { readRow } from '../space/rows.ts'
 import { redo } from '../space/redo.ts'
@@ -64,13 +64,11 @@ export async function invite (context: Context, { userId: id, role }: { readonly
 async function tidy (context: Context): Promise<boolean> {
   const isOver = (row: MemberRow) => row.state === 'invited' && hasExpired(row, context.now())
   const expired: string[] = []
-  let after: string | undefined
-  do {
-    const { rows, last } = await recordsAfter(context, KIND.member, after, 100)
-    expired.push(...(rows as MemberRow[]).filter(isOver).map(({ id }) => id))
-    after = last
-  } while (after !== undefined && expired.length < TIDIED)
-  return expired.length > 0 && await dismiss({ ...context, idempotency: undefined }, context.space, expired.slice(0, TIDIED), isOver) !== undefined
+  for await (const row of everyRecord(context, KIND.member)) {
+    if (isOver(row as MemberRow)) expired.push(row.id)
+    if (expired.length === TIDIED) break
+  }
+  return expired.length > 0 && await dismiss({ ...context, idempotency: undefined }, context.space, expired, isOver) !== undefined
 }
 
 /** The invitations of one user. */

@@ -7,7 +7,7 @@ import type { Definition } from '../../../entities/definition.ts'
 import { Problem } from '../../errors.ts'
 import { notFound } from '../collection.ts'
 import type { Context } from '../context.ts'
-import { recordsAfter } from '../listing.ts'
+import { everyRecord } from '../listing.ts'
 import { contentOf, knownOf, removal, Superseded, type Change, type Outcome, type Row } from '../space/change.ts'
 import { readAcross, readRow, readRows } from '../space/rows.ts'
 import { redo } from '../space/redo.ts'
@@ -98,11 +98,6 @@ export function assertWithin (name: string, value: number, sent: number, what: s
 /** Whether the user may join one group more: exactly within `together`, and between processes a glance. @throws Problem LIMIT_REACHED */
 export async function assertRoom ({ store }: Context, own: SpaceKey, most: number): Promise<void> {
   let groups = 0
-  let after: string | undefined
-  do {
-    const { rows, last } = await recordsAfter({ store, space: own }, KIND.membership, after, 1000)
-    groups += rows.length
-    after = last
-  } while (after !== undefined)
+  for await (const _ of everyRecord({ store, space: own }, KIND.membership)) groups++
   assertWithin('userGroups', most, groups + 1, 'The user would be in too many groups')
 }

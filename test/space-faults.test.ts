@@ -195,6 +195,40 @@ t.test('a write that another process did under the same Idempotency-Key is not a
   }
 })
 
+t.test('a request whose first try was done is answered as that was, also where its key can be seen last', async (t) => {
+  const rob = await hub.as({ tenant: 'acme', user: 'rob' })
+  await rob.put('/v1/bookmarks/gone', page)
+  const sent: (readonly [string, (key: Record<string, string>) => Promise<{ status: number, text: string }>])[] = [
+    ['create', (key) => rob.put('/v1/bookmarks/r', page, { ...key, 'if-none-match': '*' })],
+    ['push', (key) => rob.post('/v1/sync', { changes: [{ type: 'bookmark', id: 'r2', act: 'put', ifMatch: 0, record: page }] }, key)],
+    ['delete', (key) => rob.post('/v1/sync', { changes: [{ type: 'bookmark', id: 'gone', act: 'delete' }] }, key)]
+  ]
+  for (const [name, send] of sent) {
+    const key = { 'idempotency-key': name }
+    const first = await send(key)
+    t.ok(first.status < 300)
+    // The records of its transaction are visible, the row under its key is not.
+    let [hidden, busy] = [0, 0]
+    traced.fault = async (command, next) => {
+      if (command === 'TransactWriteItemsCommand' && busy++ === 0) throw Object.assign(new Error('x'), { name: 'TransactionCanceledException', CancellationReasons: [{ Code: 'TransactionConflict' }] })
+      const result = await next()
+      if (command !== 'GetItemCommand' || !String(result.output.Item?.sk).includes('IDEM')) return result
+      hidden++
+      return { ...result, output: { ...result.output, Item: undefined } }
+    }
+    const again = await send(key)
+    t.strictSame([again.status, again.text], [first.status, first.text], name)
+    t.ok(hidden > 0 && busy > 1, `${hidden} reads saw nothing, ${busy} transactions`)
+    traced.fault = undefined
+    t.match(await rob.put('/v1/settings/other', { value: 1 }, key), { status: 422 })
+  }
+  traced.fault = async (command, next) => {
+    if (command === 'TransactWriteItemsCommand') throw Object.assign(new Error('x'), { name: 'TransactionCanceledException', CancellationReasons: [{ Code: 'TransactionConflict' }] })
+    return next()
+  }
+  t.match(await rob.put('/v1/bookmarks/r', page, { 'idempotency-key': 'new', 'if-none-match': '*' }), { status: 503, body: { errorType: 'CONTENTION' } }, 'where the store does not tell, nobody is told that it is refused')
+})
+
 t.test('a queue that is too long turns writers away at once', async (t) => {
   const quinn = await hub.as({ tenant: 'acme', user: 'quinn' })
   await quinn.put('/v1/bookmarks/q', page)

@@ -7,7 +7,7 @@ import { seeded } from './harness/faults.ts'
 import { figure } from './harness/figures.ts'
 import { ERAS, fetchFrom, patiently, startWorld, sweep, truth } from './harness/world.ts'
 
-t.setTimeout(3_600_000)
+t.setTimeout(3_600_000 * 5)
 
 /** Trials; `npm run sync:soak` sets more. A failing one is named by seed and number, and runs alone with SYNC_ONLY. */
 const TRIALS = Number(process.env.SYNC_TRIALS ?? 300)

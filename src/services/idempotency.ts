@@ -1,9 +1,14 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { spaceName } from '../../entities/fields.ts'
 import { Problem } from '../errors.ts'
+import { transact } from '../store/transact.ts'
 import type { Context } from './context.ts'
 import type { Outcome } from './space/change.ts'
-import { readIdempotency } from './space/rows.ts'
 import { idempotencyMismatch } from './space/plan.ts'
+import { checkIdempotency, parseIdempotency, readIdempotency } from './space/rows.ts'
+
+const MAX_TRIES = 8
+const PAUSE_MS = 5
 
 /**
  * Runs a write once per Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): a repeated request gets the first
@@ -11,23 +16,43 @@ import { idempotencyMismatch } from './space/plan.ts'
  * never one without the other. A request that had no effect (412, 507 ...) is not kept and may be repeated.
  * @throws Problem IDEMPOTENCY_MISMATCH for another request with the key, IDEMPOTENCY_IN_PROGRESS while the first runs here
  */
-export async function once ({ store, space, idempotency, running, now }: Context, work: () => Promise<Outcome>): Promise<Outcome> {
+export async function once (context: Context, work: () => Promise<Outcome>): Promise<Outcome> {
+  const { store, space, idempotency, running, now } = context
   if (idempotency === undefined) return work()
   const name = `${spaceName(space)}#${idempotency.key}`
   if (running.has(name)) throw new Problem('IDEMPOTENCY_IN_PROGRESS', 'Wait for the first request, then repeat this one to get its answer.', { retryAfter: 1 })
-  // Another process may have had the same request meanwhile, or a reply was lost: then the row knows better than the failure.
-  const otherwise = async (failure: unknown) => {
-    const earlier = await readIdempotency(store, space, idempotency.key, now()).catch(() => undefined)
-    if (earlier?.requestHash === idempotency.requestHash) return earlier.outcome
-    throw failure
+  const again = (earlier: { requestHash: string, outcome: Outcome }) => {
+    if (earlier.requestHash !== idempotency.requestHash) throw idempotencyMismatch()
+    return earlier.outcome
   }
   running.add(name)
   try {
     const earlier = await readIdempotency(store, space, idempotency.key, now())
-    if (earlier === undefined) return await work().catch(otherwise)
-    if (earlier.requestHash !== idempotency.requestHash) throw idempotencyMismatch()
-    return earlier.outcome
+    if (earlier !== undefined) return again(earlier)
+    const tried = await work().then((outcome) => ({ outcome }), (failure: unknown) => ({ failure }))
+    if ('outcome' in tried && tried.outcome.n > 0) return tried.outcome
+    // What stands in the way, or is done already, may be the effect of this very request: of another process, or of a
+    // try whose reply was lost.
+    const first = await settled(context, idempotency.key)
+    if (first !== undefined) return again(first)
+    if ('failure' in tried) throw tried.failure
+    return tried.outcome
   } finally {
     running.delete(name)
   }
+}
+
+/**
+ * What is kept under a key, beyond doubt. Of a transaction that is just ending a read may see the records, and not yet
+ * this row; another transaction comes before it or after it. 2 WCU.
+ */
+async function settled ({ store, space, now }: Context, key: string): Promise<ReturnType<typeof parseIdempotency>> {
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    const refusals = await transact(store, [checkIdempotency(space, key, now())])
+    if (refusals === undefined) return undefined
+    const [refusal] = refusals
+    if (refusal?.row !== undefined) return parseIdempotency(refusal.row)
+    await pause(PAUSE_MS * 2 ** tries)
+  }
+  throw new Problem('CONTENTION', 'The store did not tell what became of an earlier request with this Idempotency-Key. Repeat this one.', { retryAfter: 1 })
 }

@@ -167,10 +167,16 @@ export async function writeSeen (store: Store, space: SpaceKey, id: string, now:
 
 /** The outcome under its Idempotency-Key; refused where an unexpired one exists. */
 export function putIdempotency (space: SpaceKey, row: { key: string, requestHash: string, outcome: string, expiresAt: number }, now: number): object {
-  return IdempotencyRow.put({ ...space, ...row })
-    .where((attribute, { notExists, lte }) => `${notExists(attribute.requestHash)} OR ${lte(attribute.expiresAt, Math.floor(now / 1000))}`)
-    .params({ table: '-' })
+  return IdempotencyRow.put({ ...space, ...row }).where(isFree(now)).params({ table: '-' })
 }
+
+/** Refused where an unexpired outcome exists under an Idempotency-Key. */
+export function checkIdempotency (space: SpaceKey, key: string, now: number): object {
+  return IdempotencyRow.delete({ ...space, key }).where(isFree(now)).params({ table: '-' })
+}
+
+const isFree = (now: number): Parameters<ReturnType<typeof IdempotencyRow.create>['where']>[0] =>
+  ({ requestHash, expiresAt }, { notExists, lte }) => `${notExists(requestHash)} OR ${lte(expiresAt, Math.floor(now / 1000))}`
 
 /** A row as the store gives it in the refusal of a transaction. */
 export function parseRow (entity: AnyEntity, space: SpaceKey, item: Record<string, unknown>): Row {

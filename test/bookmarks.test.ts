@@ -215,6 +215,8 @@ t.test('a search finds words, beginnings, typos, phrases, tags, sites and folder
   t.strictSame(await found(person, 'tag:programming streams'), ['node'])
   t.strictSame(await found(person, 'site:rust-lang.org'), ['rust'])
   t.strictSame(await found(person, 'site:lang.org'), [], 'a site, and not the end of its name')
+  t.strictSame(await found(person, 'site:'), [])
+  t.strictSame(await found(person, 'site:"RUST-lang.org" tag:SYSTEMS lea'), ['rust'])
   t.strictSame((await found(person, 'folder:work')).sort(), ['deep', 'node', 'rust'], 'with what is below')
   t.strictSame(await found(person, 'folder:"deep" learn'), ['rust'])
   t.strictSame(await found(person, '\u6771\u4eac'), ['cjk'])
@@ -227,7 +229,14 @@ t.test('a search finds words, beginnings, typos, phrases, tags, sites and folder
   t.match(await person.get('/v1/bookmarks?q=rust&sort=-createdAt'), { status: 400, body: { errors: [{ pointer: 'querystring/sort' }] } })
   t.equal((await person.get('/v1/bookmarks?q=')).status, 400)
   t.equal((await person.get(`/v1/bookmarks?q=${'x'.repeat(1001)}`)).status, 400)
+  const nine = 'one two three four five six seven eight nine'
+  await person.put('/v1/bookmarks/long', { url: `https://${'a.'.repeat(60)}deep.example/`, title: `${nine} ten elevens` })
+  t.strictSame([await found(person, `${nine} nine eleven`), await found(person, `${nine.replace('seven', 'sevn')} eleven`)], [['long'], ['long']], 'ten words that may begin others, or have typos; the same twice is one')
+  t.strictSame([await found(person, `${nine} ten elevens`), await found(person, `${nine} ten eleven`)], [['long'], []], 'more words are taken as they are written')
+  t.strictSame([await found(person, `site:${'a.'.repeat(60)}deep.example`), await found(person, 'site:a.a.deep.example'), await found(person, 'site:aa.deep.example')], [['long'], ['long'], []], 'a name of many parts')
   await person.post('/v1/sync', { changes: Array.from({ length: 45 }, (_, index) => change(`p${index}`, { ...page(`pagination ${index}`), tags: ['pages'] })) })
+  t.equal((await found(person, 'pagin')).length, 45, 'beginnings, however many there are')
+  t.strictSame(await found(person, 'paginatoin 7'), ['p7'], 'typos where few are found')
   for (const q of ['pagination', 'tag:pages']) {
     const seen: string[] = []
     for (let cursor = ''; ;) {
@@ -245,17 +254,27 @@ t.test('the index follows the log: what was acknowledged is found, by whatever p
   const person = await someone()
   const second = await startHub(t, { table: hub.config.table, issuers: [hub.issuer.entry] })
   const other = personOf(second.app, person.token)
-  await fc.assert(fc.asyncProperty(fc.array(fc.tuple(fc.boolean(), fc.constantFrom('put', 'delete', 'push'), fc.integer({ min: 0, max: 5 }), fc.constantFrom('alpha', 'beta', 'gamma')), { minLength: 1, maxLength: 8 }), async (steps) => {
-    for (const [mine, act, id, word] of steps) {
+  const words = ['alpha', 'beta', 'gamma']
+  const sites = ['one.example', 'b\u00fccher.example']
+  const content = fc.record({ title: fc.constantFrom(...words), tags: fc.subarray(['Blue', 'blue', 'green']), host: fc.constantFrom(...sites, `www.${sites[0]}`) }).map(({ host, ...rest }) => ({ ...rest, url: `https://${host}/` }))
+  /** What each search has to find, said of one record. */
+  const searches: Record<string, (record: any) => boolean> = {
+    ...Object.fromEntries(words.map((word) => [word, ({ title }) => title.includes(word)])),
+    ...Object.fromEntries(sites.map((site) => [`site:${site}`, ({ url }) => url.includes(site)])),
+    'tag:blue': ({ tags }) => tags.some((tag: string) => /blue/i.test(tag)),
+    'tag:green al': ({ tags, title }) => tags.includes('green') && title.includes('alpha')
+  }
+  await fc.assert(fc.asyncProperty(fc.array(fc.tuple(fc.boolean(), fc.constantFrom('put', 'delete', 'push'), fc.integer({ min: 0, max: 5 }), content), { minLength: 1, maxLength: 8 }), async (steps) => {
+    for (const [mine, act, id, record] of steps) {
       const who = mine ? person : other
-      if (act === 'put') await who.put(`/v1/bookmarks/i${id}`, page(word))
+      if (act === 'put') await who.put(`/v1/bookmarks/i${id}`, record)
       else if (act === 'delete') await who.delete(`/v1/bookmarks/i${id}`)
-      else await who.post('/v1/sync', { changes: [change(`i${id}`, page(word)), change(`i${(id + 1) % 6}`, page(`other ${word}`))] })
+      else await who.post('/v1/sync', { changes: [change(`i${id}`, record), change(`i${(id + 1) % 6}`, { ...record, title: `other ${record.title}` })] })
     }
     const listed = await items(person, '')
-    for (const word of ['alpha', 'beta', 'gamma']) {
-      const expected = listed.filter(({ title }) => title.includes(word)).map(({ id }) => id).sort()
-      for (const who of [person, other]) if (JSON.stringify((await found(who, word)).sort()) !== JSON.stringify(expected)) throw new Error(`${word}: ${(await found(who, word)).join()} and not ${expected.join()}`)
+    for (const [q, fits] of Object.entries(searches)) {
+      const expected = listed.filter(fits).map(({ id }) => id).sort()
+      for (const who of [person, other]) if (JSON.stringify((await found(who, q)).sort()) !== JSON.stringify(expected)) throw new Error(`${q}: ${(await found(who, q)).join()} and not ${expected.join()}`)
     }
   }), { numRuns: 10 })
   await found(person, 'alpha')

@@ -1,8 +1,9 @@
 import type { BookmarkRecord } from '../../../entities/bookmark.ts'
-import { FIELDS, folded, isTelling, textsOf, wordsOf } from './search-index.ts'
 import type { Shelf } from './shelf.ts'
 import { below } from './subtree.ts'
 import { treeOf } from './tree.ts'
+import { hostOf } from './url.ts'
+import { FIELDS, folded, textsOf, wordsOf } from './words.ts'
 
 /** What someone searches for. */
 export interface Wanted {
@@ -10,9 +11,10 @@ export interface Wanted {
   readonly words: readonly string[]
   /** Words that stand beside each other. */
   readonly phrases: readonly (readonly string[])[]
+  /** Folded. */
   readonly tags: readonly string[]
   readonly sites: readonly string[]
-  /** Ids or titles of folders; what is in folders below counts. */
+  /** Ids or titles of folders, folded; what is in folders below counts. */
   readonly folders: readonly string[]
 }
 
@@ -21,39 +23,34 @@ export interface Wanted {
  * search that can't be read: what is left open or not known is taken for words.
  */
 export function wantedOf (q: string): Wanted {
-  const wanted = { words: [] as string[], phrases: [] as string[][], tags: [] as string[], sites: [] as string[], folders: [] as string[] }
+  const words = new Set<string>()
+  const [phrases, tags, sites, folders]: [string[][], string[], string[], string[]] = [[], [], [], []]
   for (const [, key, quoted, bare] of q.matchAll(/(?:(tag|site|folder):)?(?:"([^"]*)"?|([^\s"]+))/gi)) {
-    const value = quoted ?? bare ?? ''
-    if (key !== undefined) wanted[`${key.toLowerCase() as 'tag' | 'site' | 'folder'}s`].push(folded(value.trim()))
-    else {
+    const value = (quoted ?? bare ?? '').trim()
+    if (key === undefined) {
       const terms = wordsOf(value).map(({ term }) => term)
-      if (quoted === undefined) wanted.words.push(...terms.filter(isTelling))
-      else if (terms.length > 0) wanted.phrases.push(terms)
-    }
+      if (quoted === undefined) for (const term of terms) words.add(term)
+      else if (terms.length > 0) phrases.push(terms)
+    } else if (/^site$/i.test(key)) sites.push(hostOf(`http://${value}`) ?? value)
+    else (/^tag$/i.test(key) ? tags : folders).push(folded(value))
   }
-  return wanted
+  return { words: [...words], phrases, tags, sites, folders }
 }
 
-/** @returns a test of what words alone don't tell: phrases, tags, sites and folders */
-export function fitting ({ phrases, tags, sites, folders }: Wanted, shelf: Shelf): (record: BookmarkRecord) => boolean {
+/** @returns a test of what an index does not tell: phrases and folders */
+export function fitting ({ phrases, folders }: Wanted, shelf: Shelf): (record: BookmarkRecord) => boolean {
   const within = folders.map((folder) => idsBelow(shelf, folder))
   return (record) =>
-    tags.every((tag) => record.tags.some((own) => folded(own) === tag)) &&
-    sites.every((site) => isOf(record.url, site)) &&
     within.every((ids) => record.folderId !== undefined && ids.has(record.folderId)) &&
     phrases.every((phrase) => holds(record, phrase))
 }
 
-function isOf (url: string | undefined, site: string): boolean {
-  if (url === undefined || !URL.canParse(url)) return false
-  const host = new URL(url).hostname
-  return host === site || host.endsWith(`.${site}`)
-}
-
-function idsBelow (shelf: Shelf, folder: string): Set<string> {
-  const named = [...shelf.folders].filter((id) => id.toLowerCase() === folder || folded(shelf.records.get(id)!.title) === folder)
-  const tree = treeOf(shelf)
-  return new Set(named.flatMap((id) => [id, ...below(tree, id).filter(({ kind }) => kind === 'folder').map(({ id }) => id)]))
+/** The folders of a name, or an id, with those below. */
+function idsBelow ({ folders, records }: Shelf, folder: string): Set<string> {
+  const all = new Map([...folders].map((id) => [id, records.get(id)!]))
+  const named = [...folders].filter((id) => id.toLowerCase() === folder || folded(all.get(id)!.title) === folder)
+  const tree = treeOf({ records: all, folders })
+  return new Set(named.flatMap((id) => [id, ...below(tree, id).map(({ id }) => id)]))
 }
 
 function holds (record: BookmarkRecord, phrase: readonly string[]): boolean {

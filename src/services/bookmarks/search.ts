@@ -2,8 +2,8 @@ import type { BookmarkRecord } from '../../../entities/bookmark.ts'
 import type { Context } from '../context.ts'
 import type { ListQuery, Page } from '../listing.ts'
 import { fitting, wantedOf } from './query.ts'
-import { FIELDS, wordsOf, type Hit } from './search-index.ts'
 import { pageOf } from './url.ts'
+import { FIELDS, wordsOf } from './words.ts'
 
 /** Places of a field that are told. */
 const MAX_PLACES = 20
@@ -13,7 +13,8 @@ export interface Highlights { readonly title?: readonly Place[], readonly url?: 
 type Place = readonly [at: number, length: number]
 export type Found = BookmarkRecord & { readonly highlights?: Highlights }
 
-interface Ranked { readonly record: BookmarkRecord, readonly score: number, readonly hit?: Hit }
+/** What orders a search: the higher score first, then the lower id. */
+interface Ranked { readonly record: BookmarkRecord, readonly score: number }
 
 /**
  * Bookmarks and folders that fit a search, the best first; without words the newest first. From memory: 1 RCU where
@@ -23,38 +24,57 @@ interface Ranked { readonly record: BookmarkRecord, readonly score: number, read
  */
 export async function search (context: Context, { q = '', limit, cursor, filterName, matches = () => true }: ListQuery<BookmarkRecord>): Promise<Page<Found>> {
   const wanted = wantedOf(q)
-  const exact = wanted.phrases.flat()
-  const isFiltered = wanted.tags.length + wanted.sites.length + wanted.folders.length > 0
+  const { words, phrases, tags, sites, folders } = wanted
   const binding = bindingOf(context, 'search', filterName)
   const after = cursor === undefined ? undefined : context.sealer.open(binding, cursor) as [score: number, id: string]
   const shelf = await context.shelves.open(context, true)
+  const { scores, isHit } = shelf.index!.search({ words, exact: phrases.flat(), tags, sites })
   const fits = fitting(wanted, shelf)
-  const ranked: Ranked[] = []
-  if (wanted.words.length + exact.length > 0) {
-    for (const hit of shelf.index!.find(wanted.words, exact)) ranked.push({ record: shelf.records.get(hit.id)!, score: hit.score, hit })
-  } else if (isFiltered) for (const record of shelf.records.values()) ranked.push({ record, score: Date.parse(record.createdAt) })
-  const rest = ranked.filter(({ record, score }) => (after === undefined || isBehind(score, record.id, after)) && matches(record) && fits(record))
-  rest.sort((a, b) => isBehind(a.score, a.record.id, [b.score, b.record.id]) ? 1 : -1)
-  const page = rest.slice(0, limit)
-  const last = page.at(-1)
+  const hasWords = words.length + phrases.length > 0
+  const candidates = hasWords ? scores : tags.length + sites.length + folders.length > 0 ? byAge(scores.keys(), fits) : []
+  const page = firstOf(candidates, limit + 1, (score, record) => (after === undefined || isBehind(score, record.id, after)) && matches(record) && fits(record))
+  const items = page.slice(0, limit)
+  const last = items.at(-1)
   return {
-    items: page.map(({ record, hit }) => ({ ...record, ...hit !== undefined && { highlights: highlightsOf(record, hit) } })),
-    ...rest.length > limit && { cursor: context.sealer.seal(binding, [last!.score, last!.record.id]) }
+    items: items.map(({ record }) => ({ ...record, ...hasWords && { highlights: highlightsOf(record, isHit) } })),
+    ...page.length > limit && { cursor: context.sealer.seal(binding, [last!.score, last!.record.id]) }
   }
 }
 
 const isBehind = (score: number, id: string, [before, beforeId]: readonly [number, string]) => score < before || (score === before && id > beforeId)
 
+/** Without words, what fits is ordered by when it was created. */
+function * byAge (records: Iterable<BookmarkRecord>, fits: (record: BookmarkRecord) => boolean): Iterable<readonly [BookmarkRecord, number]> {
+  for (const record of records) if (fits(record)) yield [record, Date.parse(record.createdAt)]
+}
+
+/** The first of those that fit, in order: the others, of which there are thousands, are not put in order. */
+function firstOf (candidates: Iterable<readonly [BookmarkRecord, number]>, count: number, fits: (score: number, record: BookmarkRecord) => boolean): Ranked[] {
+  const first: Ranked[] = []
+  for (const [record, score] of candidates) {
+    const worst = first[count - 1]
+    if ((worst !== undefined && !isBehind(worst.score, worst.record.id, [score, record.id])) || !fits(score, record)) continue
+    const place = first.findIndex((other) => isBehind(other.score, other.record.id, [score, record.id]))
+    first.splice(place === -1 ? first.length : place, 0, { record, score })
+    if (first.length > count) first.pop()
+  }
+  return first
+}
+
 /** Binds a cursor to a list of the context's space, its reader and its filter. */
 export const bindingOf = ({ space, userId }: Context, list: string, filterName: string | undefined) => JSON.stringify([list, space, userId, filterName ?? ''])
 
-function highlightsOf (record: BookmarkRecord, { terms }: Hit): Highlights {
+function highlightsOf (record: BookmarkRecord, isHit: (term: string) => boolean): Highlights {
   const highlights: { -readonly [K in keyof Highlights]: Highlights[K] } = {}
   for (const field of FIELDS) {
-    const found = terms(field)
-    if (found.size === 0) continue
-    if (field === 'tags') highlights.tags = record.tags.filter((tag) => wordsOf(tag).some(({ term }) => found.has(term)))
-    else highlights[field] = wordsOf(record[field] ?? '').filter(({ term }) => found.has(term)).slice(0, MAX_PLACES).map(({ at, length }) => [at, length] as const)
+    const placesOf = (text: string) => wordsOf(text).filter(({ term }) => isHit(term)).slice(0, MAX_PLACES).map(({ at, length }) => [at, length] as const)
+    if (field === 'tags') {
+      const tags = record.tags.filter((tag) => placesOf(tag).length > 0)
+      if (tags.length > 0) highlights.tags = tags
+    } else {
+      const places = placesOf(record[field] ?? '')
+      if (places.length > 0) highlights[field] = places
+    }
   }
   return highlights
 }

@@ -19,7 +19,7 @@ const FAR = 20_000
 const TRIES = 3
 /** What a record takes in memory, in bytes of its JSON: as an object with its entry in the maps, and in a search index. */
 const OBJECT_FACTOR = 3
-const INDEX_FACTOR = 4
+const INDEX_FACTOR = 7
 
 /**
  * The bookmarks of one space in memory, as of one number of its log: what search, tree, tags, duplicates, import, export
@@ -113,10 +113,11 @@ async function fill (context: Context): Promise<Filled> {
 
 /** Brings a shelf up to what can be seen of the log. @throws Expired where it has to be filled anew */
 async function advance (context: Context, shelf: Filled, mayBeFar: boolean): Promise<void> {
+  // A deletion is news even of what is not on the shelf: what put it there may be told of in the same look.
+  const isNews: Parameters<typeof walk>[6] = ({ type, id, act }, n) => type === bookmark.resource && (act === 'delete' || (shelf.records.get(id)?.rev ?? 0) < n)
   for (let seen = 0; ;) {
-    const { changes, position, more } = await walk(context, context.space, '', shelf.position, LOOK, MAX_PAGE_BYTES)
-    for (const { type, id, act, rev, record } of changes.flatMap(({ ops }) => ops)) {
-      if (type !== bookmark.resource) continue
+    const { changes, position, more } = await walk(context, context.space, '', shelf.position, LOOK, MAX_PAGE_BYTES, isNews)
+    for (const { id, act, rev, record } of changes.flatMap(({ ops }) => ops)) {
       seen++
       if (act === 'put') put(shelf, record as BookmarkRecord)
       else if ((shelf.records.get(id)?.rev ?? 0) <= rev) remove(shelf, id)
@@ -157,5 +158,5 @@ function remove (shelf: Filled, id: string): void {
     ids.delete(id)
     if (ids.size === 0) shelf.pages.delete(page)
   }
-  shelf.index?.remove(id)
+  shelf.index?.remove(record)
 }

@@ -23,6 +23,11 @@ export function spelled (url: string): string {
   return URL.canParse(url) ? new URL(url).href : url
 }
 
+/** The host that a URL leads to, as DNS spells it: in lower case, and IDNA in ASCII. Undefined where there is none. */
+export function hostOf (url: string): string | undefined {
+  return URL.canParse(url) ? new URL(url).hostname || undefined : undefined
+}
+
 /**
  * What two URLs of one page have in common: compared without http or https, `www.`, a default port, a closing slash, a
  * fragment (but `#/...` and `#!...`, which are pages), parameters of trackers, and with the other parameters in order.

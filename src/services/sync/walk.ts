@@ -33,12 +33,16 @@ export class Expired extends Error {
   override readonly name = 'Expired'
 }
 
+/** An operation of the log: what was done to which record. */
+type Done = Entry['ops'][number]
+
 /**
  * The change-sets after a position, whole and without a hole: it stops before the first that can't be seen entirely.
  * @param limit operations, at least one change-set; `maxBytes` likewise
+ * @param isNews whether the caller has to be told of an operation of change `n`; for others no record is read
  * @throws Expired
  */
-export async function walk ({ store, now, writer, holes }: Pick<Context, 'store' | 'now' | 'writer' | 'holes'>, space: SpaceKey, name: string, position: Position, limit: number, maxBytes: number): Promise<Walked> {
+export async function walk ({ store, now, writer, holes }: Pick<Context, 'store' | 'now' | 'writer' | 'holes'>, space: SpaceKey, name: string, position: Position, limit: number, maxBytes: number, isNews: (op: Done, n: number) => boolean = () => true): Promise<Walked> {
   for (let attempt = 1; ; attempt++) {
     const head = await readHead(store, space)
     const idle = { changes: [], position, more: false, bytes: 0 }
@@ -52,7 +56,7 @@ export async function walk ({ store, now, writer, holes }: Pick<Context, 'store'
     if (lock === 'moved') continue
     // An older HEAD than what was delivered: it is not visible yet.
     if (position.n >= head.n) return { ...idle, position: { ...position, epoch: head.epoch } }
-    const found = await look(store, space, name, position.n, head, limit, maxBytes, now())
+    const found = await look(store, space, name, position.n, head, limit, maxBytes, isNews, now())
     if (found.changes.length > 0 || found.missing === undefined) {
       return { changes: found.changes, position: { epoch: head.epoch, n: found.n }, more: found.n < head.n, bytes: found.bytes }
     }
@@ -77,11 +81,12 @@ interface Found {
 }
 
 /** One look at the log: what follows `after` without a hole. */
-async function look (store: Store, space: SpaceKey, name: string, after: number, head: SpaceHead, limit: number, maxBytes: number, now: number): Promise<Found> {
+async function look (store: Store, space: SpaceKey, name: string, after: number, head: SpaceHead, limit: number, maxBytes: number, isNews: (op: Done, n: number) => boolean, now: number): Promise<Found> {
   const entries: Entry[] = []
   let ops = 0
   let missing: string | undefined
-  for (const entry of await readLog(store, space, after + 1, head.n, limit)) {
+  for (const logged of await readLog(store, space, after + 1, head.n, limit)) {
+    const entry = { ...logged, ops: logged.ops.filter((op) => isNews(op, logged.n)) }
     if (ops > 0 && ops + entry.ops.length > limit) break
     const expired = entry.expiresAt * 1000 <= now
     if (expired && entries.length === 0) throw new Expired()

@@ -283,6 +283,29 @@ t.test('the index follows the log: what was acknowledged is found, by whatever p
   t.strictSame(traced.calls.map(({ name, table }) => [name, table]), [['GetItemCommand', 1]], '1 RCU where nothing changed')
 })
 
+t.test('what was put and deleted between two looks is not found, though its tombstone can be seen late', async (t) => {
+  const person = await someone()
+  await person.put('/v1/bookmarks/stays', page('here'))
+  await found(person, 'here')
+  await person.put('/v1/bookmarks/brief', page('here'))
+  let before: unknown
+  let stale = 0
+  // The row as it was before the tombstone, for as long as that is not visible.
+  traced.fault = async (name, next) => {
+    const result = await next()
+    if (name !== 'GetItemCommand' || result.output.Item?.id !== 'brief') return result
+    before ??= result.output.Item
+    if (result.output.Item.deletedAt !== undefined) stale++
+    return { ...result, output: { ...result.output, Item: before } }
+  }
+  await person.get('/v1/bookmarks/brief')
+  await person.delete('/v1/bookmarks/brief')
+  await found(person, 'here')
+  t.ok(stale > 0, `${stale} reads did not see the tombstone`)
+  traced.fault = undefined
+  t.strictSame(await found(person, 'here'), ['stays'])
+})
+
 t.test('a search shows what is the space\'s own: neither another tenant\'s, nor another user\'s', async (t) => {
   // Spaces that were founded at one moment: nothing but their names tells them apart.
   const at = Date.now()

@@ -4,7 +4,7 @@ import { Problem } from '../errors.ts'
 import { transact } from '../store/transact.ts'
 import type { Context } from './context.ts'
 import type { Outcome } from './space/change.ts'
-import { idempotencyMismatch } from './space/plan.ts'
+import { repeated } from './space/plan.ts'
 import { checkIdempotency, parseIdempotency, readIdempotency } from './space/rows.ts'
 
 const MAX_TRIES = 8
@@ -21,20 +21,16 @@ export async function once (context: Context, work: () => Promise<Outcome>): Pro
   if (idempotency === undefined) return work()
   const name = `${spaceName(space)}#${idempotency.key}`
   if (running.has(name)) throw new Problem('IDEMPOTENCY_IN_PROGRESS', 'Wait for the first request, then repeat this one to get its answer.', { retryAfter: 1 })
-  const again = (earlier: { requestHash: string, outcome: Outcome }) => {
-    if (earlier.requestHash !== idempotency.requestHash) throw idempotencyMismatch()
-    return earlier.outcome
-  }
   running.add(name)
   try {
     const earlier = await readIdempotency(store, space, idempotency.key, now())
-    if (earlier !== undefined) return again(earlier)
+    if (earlier !== undefined) return repeated(idempotency, earlier)
     const tried = await work().then((outcome) => ({ outcome }), (failure: unknown) => ({ failure }))
     if ('outcome' in tried && tried.outcome.n > 0) return tried.outcome
     // What stands in the way, or is done already, may be the effect of this very request: of another process, or of a
     // try whose reply was lost.
     const first = await settled(context, idempotency.key)
-    if (first !== undefined) return again(first)
+    if (first !== undefined) return repeated(idempotency, first)
     if ('failure' in tried) throw tried.failure
     return tried.outcome
   } finally {

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import SearchableMap from 'minisearch/SearchableMap'
 import type { BookmarkRecord } from '../../../entities/bookmark.ts'
+import { addTo, takeFrom } from './sets.ts'
 import { hostOf } from './url.ts'
 import { FIELDS, folded, textsOf, wordsOf, type Field } from './words.ts'
 
@@ -63,6 +64,8 @@ export interface SearchIndex {
 
 /** Bookmarks that have a word, with what it counts in them. */
 type Postings = Map<BookmarkRecord, number>
+/** How a word is looked for: each way includes those before it. */
+type Looseness = 'as it is' | 'beginning' | 'nearly'
 /** The words that stand for one that was asked for, and what they count. */
 type Forms = Map<string, { readonly postings: Postings, readonly weight: number }>
 
@@ -77,11 +80,7 @@ export async function createIndex (records: Iterable<BookmarkRecord>): Promise<S
     add (record) {
       all.add(record)
       for (const [term, weight] of weightsOf(record)) words.fetch(term, () => new Map()).set(record, weight)
-      for (const label of labelsOf(record)) {
-        const labelled = labels.get(label)
-        if (labelled === undefined) labels.set(label, new Set([record]))
-        else labelled.add(record)
-      }
+      for (const label of labelsOf(record)) addTo(labels, label, record)
     },
     remove (record) {
       all.delete(record)
@@ -90,21 +89,18 @@ export async function createIndex (records: Iterable<BookmarkRecord>): Promise<S
         postings.delete(record)
         if (postings.size === 0) words.delete(term)
       }
-      for (const label of labelsOf(record)) {
-        const labelled = labels.get(label)!
-        labelled.delete(record)
-        if (labelled.size === 0) labels.delete(label)
-      }
+      for (const label of labelsOf(record)) takeFrom(labels, label, record)
     },
     search (question) {
-      const isLoose = question.words.length <= MAX_LOOSE
-      const found = look(question, isLoose, false)
-      return isLoose && question.words.length > 0 && found.scores.size < ENOUGH ? look(question, true, true) : found
+      const { length } = question.words
+      if (length > MAX_LOOSE) return look(question, 'as it is')
+      const found = look(question, 'beginning')
+      return length > 0 && found.scores.size < ENOUGH ? look(question, 'nearly') : found
     }
   }
 
-  function look ({ words: loose, exact, tags, sites }: Question, beginnings: boolean, typos: boolean): Hits {
-    const asked = [...loose.map((word) => formsOf(word, beginnings, typos)), ...exact.map((word) => formsOf(word, false, false))]
+  function look ({ words: loose, exact, tags, sites }: Question, loosely: Looseness): Hits {
+    const asked = [...loose.map((word) => formsOf(word, loosely)), ...exact.map((word) => formsOf(word, 'as it is'))]
     const within = [...tags.map(tagLabel), ...sites.map(siteLabel)].map((label) => labels.get(label) ?? new Set<BookmarkRecord>())
     // From the least to the most: what the first have left out is not looked at again.
     const sizes = new Map(asked.map((forms) => [forms, Math.min(all.size, sum([...forms.values()].map(({ postings }) => postings.size)))]))
@@ -114,13 +110,13 @@ export async function createIndex (records: Iterable<BookmarkRecord>): Promise<S
     return { scores: scores ?? unscored(all), isHit: (term) => asked.some((forms) => forms.has(term)) }
   }
 
-  function formsOf (word: string, beginnings: boolean, typos: boolean): Forms {
+  function formsOf (word: string, loosely: Looseness): Forms {
     const forms: Forms = new Map()
     const put = (term: string, postings: Postings, weight: number) => { if ((forms.get(term)?.weight ?? 0) < weight) forms.set(term, { postings, weight }) }
     const own = words.get(word)
     if (own !== undefined) put(word, own, 1)
-    if (beginnings && word.length >= PREFIX_FROM) for (const [term, postings] of words.atPrefix(word)) put(term, postings, BEGINNING * word.length / term.length)
-    if (typos && word.length >= FUZZY_FROM) for (const [term, [postings, distance]] of words.fuzzyGet(word, word.length >= TWICE_FROM ? 2 : 1)) put(term, postings, TYPO * (1 - distance / word.length))
+    if (loosely !== 'as it is' && word.length >= PREFIX_FROM) for (const [term, postings] of words.atPrefix(word)) put(term, postings, BEGINNING * word.length / term.length)
+    if (loosely === 'nearly' && word.length >= FUZZY_FROM) for (const [term, [postings, distance]] of words.fuzzyGet(word, word.length >= TWICE_FROM ? 2 : 1)) put(term, postings, TYPO * (1 - distance / word.length))
     return forms
   }
 
@@ -166,11 +162,10 @@ function weightsOf (record: BookmarkRecord): Map<string, number> {
 const tagLabel = (tag: string) => `#${tag}`
 const siteLabel = (host: string) => `@${host}`
 
-/** Each once: two tags may differ in nothing but their case. */
-function labelsOf ({ tags, url }: BookmarkRecord): Set<string> {
+function labelsOf ({ tags, url }: BookmarkRecord): string[] {
   const parts = (url === undefined ? undefined : hostOf(url))?.split('.') ?? []
   const hosts = parts.map((_, index) => parts.slice(index).join('.')).filter((_, index) => index === 0 || parts.length - index <= MAX_DEPTH)
-  return new Set([...tags.map((tag) => tagLabel(folded(tag))), ...hosts.map(siteLabel)])
+  return [...tags.map((tag) => tagLabel(folded(tag))), ...hosts.map(siteLabel)]
 }
 
 const unscored = (records: Iterable<BookmarkRecord>) => new Map(Array.from(records, (record) => [record, 0] as const))

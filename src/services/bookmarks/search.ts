@@ -27,11 +27,12 @@ export async function search (context: Context, { q = '', limit, cursor, filterN
   const { words, phrases, tags, sites, folders } = wanted
   const binding = bindingOf(context, 'search', filterName)
   const after = cursor === undefined ? undefined : context.sealer.open(binding, cursor) as [score: number, id: string]
+  const hasWords = words.length + phrases.length > 0
+  if (!hasWords && tags.length + sites.length + folders.length === 0) return { items: [] }
   const shelf = await context.shelves.open(context, true)
   const { scores, isHit } = shelf.index!.search({ words, exact: phrases.flat(), tags, sites })
   const fits = fitting(wanted, shelf)
-  const hasWords = words.length + phrases.length > 0
-  const candidates = hasWords ? scores : tags.length + sites.length + folders.length > 0 ? byAge(scores.keys(), fits) : []
+  const candidates = hasWords ? scores : byAge(scores.keys(), fits)
   const page = firstOf(candidates, limit + 1, (score, record) => (after === undefined || isBehind(score, record.id, after)) && matches(record) && fits(record))
   const items = page.slice(0, limit)
   const last = items.at(-1)

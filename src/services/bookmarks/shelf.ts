@@ -6,8 +6,9 @@ import type { Context } from '../context.ts'
 import { MAX_PAGE_BYTES, recordsAfter } from '../listing.ts'
 import type { Position } from '../sync/position.ts'
 import { beginSnapshot } from '../sync/snapshot.ts'
-import { Expired, walk } from '../sync/walk.ts'
+import { Expired, walk, type Reach } from '../sync/walk.ts'
 import { createIndex, type SearchIndex } from './search-index.ts'
+import { addTo, takeFrom } from './sets.ts'
 import { pageOf } from './url.ts'
 
 /** Rows of one read of the store while a shelf is filled. */
@@ -114,9 +115,9 @@ async function fill (context: Context): Promise<Filled> {
 /** Brings a shelf up to what can be seen of the log. @throws Expired where it has to be filled anew */
 async function advance (context: Context, shelf: Filled, mayBeFar: boolean): Promise<void> {
   // A deletion is news even of what is not on the shelf: what put it there may be told of in the same look.
-  const isNews: Parameters<typeof walk>[6] = ({ type, id, act }, n) => type === bookmark.resource && (act === 'delete' || (shelf.records.get(id)?.rev ?? 0) < n)
+  const isNews: Reach['isNews'] = ({ type, id, act }, n) => type === bookmark.resource && (act === 'delete' || (shelf.records.get(id)?.rev ?? 0) < n)
   for (let seen = 0; ;) {
-    const { changes, position, more } = await walk(context, context.space, '', shelf.position, LOOK, MAX_PAGE_BYTES, isNews)
+    const { changes, position, more } = await walk(context, context.space, '', shelf.position, { limit: LOOK, maxBytes: MAX_PAGE_BYTES, isNews })
     for (const { id, act, rev, record } of changes.flatMap(({ ops }) => ops)) {
       seen++
       if (act === 'put') put(shelf, record as BookmarkRecord)
@@ -137,12 +138,7 @@ function put (shelf: Filled, record: BookmarkRecord): void {
   shelf.records.set(id, record)
   shelf.bytes += Buffer.byteLength(JSON.stringify(record))
   if (kind === 'folder') shelf.folders.add(id)
-  if (url !== undefined) {
-    const page = pageOf(url)
-    const ids = shelf.pages.get(page)
-    if (ids === undefined) shelf.pages.set(page, new Set([id]))
-    else ids.add(id)
-  }
+  if (url !== undefined) addTo(shelf.pages, pageOf(url), id)
   shelf.index?.add(record)
 }
 
@@ -152,11 +148,6 @@ function remove (shelf: Filled, id: string): void {
   shelf.records.delete(id)
   shelf.folders.delete(id)
   shelf.bytes -= Buffer.byteLength(JSON.stringify(record))
-  if (record.url !== undefined) {
-    const page = pageOf(record.url)
-    const ids = shelf.pages.get(page)!
-    ids.delete(id)
-    if (ids.size === 0) shelf.pages.delete(page)
-  }
+  if (record.url !== undefined) takeFrom(shelf.pages, pageOf(record.url), id)
   shelf.index?.remove(record)
 }

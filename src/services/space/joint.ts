@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Problem } from '../../errors.ts'
 import { transact } from '../../store/transact.ts'
 import { Superseded, type Outcome, type SpaceHead, type Write } from './change.ts'
-import { emptyHead, idempotencyMismatch, opening, outcomeUnderKey, plan, type Rules } from './plan.ts'
+import { emptyHead, opening, outcomeUnderKey, plan, repeated, type Rules } from './plan.ts'
 import { parseIdempotency, readHead } from './rows.ts'
 import type { StagedCommits } from './staged.ts'
 
@@ -43,8 +43,7 @@ export async function commitJointly (writes: readonly Write[], staged: StagedCom
     }
     const row = key.length === 0 ? undefined : refusals.at(-1)?.row
     const earlier = row && parseIdempotency(row)
-    if (earlier !== undefined && earlier.requestHash !== idempotency!.requestHash) throw idempotencyMismatch()
-    if (earlier !== undefined) return earlier.outcome
+    if (earlier !== undefined) return repeated(idempotency!, earlier)
     let from = 0
     for (const { puts, records } of parts) if (refusals.slice(from, from += puts.length).slice(records).some((refusal) => refusal?.code === 'ConditionalCheckFailed')) throw new Superseded()
     await pause(Math.random() * Math.min(MAX_PAUSE_MS, 5 * 2 ** Math.min(tries, 10)))

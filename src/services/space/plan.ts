@@ -59,9 +59,10 @@ export function outcomeUnderKey (space: SpaceKey, idempotency: NonNullable<Write
   return putIdempotency(space, { ...idempotency, outcome: JSON.stringify(outcome), expiresAt: Math.floor(now / 1000) + IDEMPOTENCY_SECONDS }, now)
 }
 
-/** The key was used for another request. */
-export function idempotencyMismatch (): Problem {
-  return new Problem('IDEMPOTENCY_MISMATCH', 'This Idempotency-Key was used for a request with another method, path or body. Use a new key for a new request.')
+/** The outcome that is kept under the key of a request. @throws Problem IDEMPOTENCY_MISMATCH where it is another request's */
+export function repeated ({ requestHash }: NonNullable<Write['idempotency']>, earlier: { readonly requestHash: string, readonly outcome: Outcome }): Outcome {
+  if (earlier.requestHash !== requestHash) throw new Problem('IDEMPOTENCY_MISMATCH', 'This Idempotency-Key was used for a request with another method, path or body. Use a new key for a new request.')
+  return earlier.outcome
 }
 
 /** The puts that open a transaction: HEAD to its last state, and the directory row where the space is new. */

@@ -5,7 +5,7 @@ import { Problem } from '../../errors.ts'
 import { transact, type Refusal } from '../../store/transact.ts'
 import { knownOf, type Outcome, type SpaceHead, type Write } from './change.ts'
 import { forget, learnHead, load, recordKey, remember, type Memory } from './memory.ts'
-import { emptyHead, idempotencyMismatch, opening, plan, type Planned, type Rules } from './plan.ts'
+import { emptyHead, opening, plan, repeated, type Planned, type Rules } from './plan.ts'
 import { parseIdempotency, parseRow, readHead } from './rows.ts'
 import { commitJointly } from './joint.ts'
 import { actionsOf, MAX_ACTIONS, takeBatch, type Pending } from './queue.ts'
@@ -195,9 +195,11 @@ function learn (state: SpaceState, { write, resolve, reject }: Pending, [log, ..
   })
   const stored = refusals[write.changes.length]?.row
   if (stored === undefined) return false
-  const earlier = parseIdempotency(stored)
-  if (earlier?.requestHash === write.idempotency?.requestHash) resolve(earlier!.outcome)
-  else reject(idempotencyMismatch())
+  try {
+    resolve(repeated(write.idempotency!, parseIdempotency(stored)!))
+  } catch (error) {
+    reject(error)
+  }
   return true
 }
 

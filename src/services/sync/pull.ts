@@ -59,7 +59,7 @@ async function advance (context: Context, given: Positions | undefined, limit: n
       more = true
       return
     }
-    const walked = await walk(context, spaceOf(name), name, position, limit - ops, MAX_PAGE_BYTES - bytes)
+    const walked = await walk(context, spaceOf(name), name, position, { limit: limit - ops, maxBytes: MAX_PAGE_BYTES - bytes })
     for (const change of walked.changes) add(change)
     positions.set(name, walked.position)
     more ||= walked.more

@@ -33,16 +33,21 @@ export class Expired extends Error {
   override readonly name = 'Expired'
 }
 
-/** An operation of the log: what was done to which record. */
-type Done = Entry['ops'][number]
+/** How far a walk goes at most, and what it tells of. */
+export interface Reach {
+  /** Operations, but at least one change-set. */
+  readonly limit: number
+  /** Bytes of the records as JSON, likewise. */
+  readonly maxBytes: number
+  /** Whether the caller has to be told of an operation of change `n`: where it has not, no record is read. All are news where it is left out. */
+  readonly isNews?: (op: Entry['ops'][number], n: number) => boolean
+}
 
 /**
  * The change-sets after a position, whole and without a hole: it stops before the first that can't be seen entirely.
- * @param limit operations, at least one change-set; `maxBytes` likewise
- * @param isNews whether the caller has to be told of an operation of change `n`; for others no record is read
  * @throws Expired
  */
-export async function walk ({ store, now, writer, holes }: Pick<Context, 'store' | 'now' | 'writer' | 'holes'>, space: SpaceKey, name: string, position: Position, limit: number, maxBytes: number, isNews: (op: Done, n: number) => boolean = () => true): Promise<Walked> {
+export async function walk ({ store, now, writer, holes }: Pick<Context, 'store' | 'now' | 'writer' | 'holes'>, space: SpaceKey, name: string, position: Position, reach: Reach): Promise<Walked> {
   for (let attempt = 1; ; attempt++) {
     const head = await readHead(store, space)
     const idle = { changes: [], position, more: false, bytes: 0 }
@@ -56,7 +61,7 @@ export async function walk ({ store, now, writer, holes }: Pick<Context, 'store'
     if (lock === 'moved') continue
     // An older HEAD than what was delivered: it is not visible yet.
     if (position.n >= head.n) return { ...idle, position: { ...position, epoch: head.epoch } }
-    const found = await look(store, space, name, position.n, head, limit, maxBytes, isNews, now())
+    const found = await look(store, space, name, position.n, head, reach, now())
     if (found.changes.length > 0 || found.missing === undefined) {
       return { changes: found.changes, position: { epoch: head.epoch, n: found.n }, more: found.n < head.n, bytes: found.bytes }
     }
@@ -81,7 +86,7 @@ interface Found {
 }
 
 /** One look at the log: what follows `after` without a hole. */
-async function look (store: Store, space: SpaceKey, name: string, after: number, head: SpaceHead, limit: number, maxBytes: number, isNews: (op: Done, n: number) => boolean, now: number): Promise<Found> {
+async function look (store: Store, space: SpaceKey, name: string, after: number, head: SpaceHead, { limit, maxBytes, isNews = () => true }: Reach, now: number): Promise<Found> {
   const entries: Entry[] = []
   let ops = 0
   let missing: string | undefined

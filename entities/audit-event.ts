@@ -18,6 +18,14 @@ export const AuditEvent = new Entity({
   },
   indexes: {
     /** "What happened in this tenant, and when?" */
-    byTime: { pk: operatorPartition, sk: { field: 'sk', composite: ['at', 'requestId'], template: 'AUDIT#${at}#${requestId}', casing: 'none' } }
+    byTime: {
+      pk: operatorPartition,
+      sk: {
+        field: 'sk',
+        composite: ['at', 'requestId'],
+        template: 'AUDIT#${at}#${requestId}',
+        casing: 'none'
+      }
+    }
   }
 })

@@ -4,7 +4,14 @@ import { define } from './definition.ts'
 import { PlainId, Time, model, plainId, recordAttributes, recordIndexes } from './fields.ts'
 
 /** Lengths are in characters (Unicode code points, as JSON Schema counts them). */
-export const BOOKMARK_LIMITS = { url: 8192, title: 1024, description: 16384, tags: 64, tag: 64, position: 256 } as const
+export const BOOKMARK_LIMITS = {
+  url: 8192,
+  title: 1024,
+  description: 16384,
+  tags: 64,
+  tag: 64,
+  position: 256
+} as const
 
 /** Names of routes beside those of single bookmarks: a bookmark of that name could not be read. */
 export const RESERVED_IDS: ReadonlySet<string> = new Set(['import', 'export', 'tree', 'tags', 'duplicates'])
@@ -12,19 +19,49 @@ export const RESERVED_IDS: ReadonlySet<string> = new Set(['import', 'export', 't
 /** Folders within folders, and folders beside each other in one. */
 export const FOLDER_LIMITS = { depth: 32, subfolders: 1000 } as const
 
-/** What a bookmark is. A folder holds the records whose `folderId` is its id; where it is left out it is a bookmark. */
+/**
+ * What a bookmark is. A folder holds the records whose `folderId` is its id; where it is left out it is a
+ * bookmark.
+ */
 export const BOOKMARK_KINDS = ['bookmark', 'folder'] as const
 
 const content = {
-  kind: Type.Optional(Type.Union([Type.Literal('bookmark'), Type.Literal('folder')], { description: 'A bookmark where it is left out' })),
-  url: Type.Optional(Type.String({ minLength: 1, maxLength: BOOKMARK_LIMITS.url, description: 'An absolute http, https, ftp or mailto URL; kept as it was sent. Every bookmark has one, and no folder' })),
+  kind: Type.Optional(
+    Type.Union([Type.Literal('bookmark'), Type.Literal('folder')], {
+      description: 'A bookmark where it is left out'
+    })
+  ),
+  url: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: BOOKMARK_LIMITS.url,
+      description:
+        'An absolute http, https, ftp or mailto URL; kept as it was sent. Every bookmark has one, and no folder'
+    })
+  ),
   title: Type.String({ maxLength: BOOKMARK_LIMITS.title }),
   description: Type.Optional(Type.String({ maxLength: BOOKMARK_LIMITS.description })),
-  folderId: Type.Optional(Type.String({ ...PlainId, description: 'The folder that it is in; where there is no such folder it is shown at the root' })),
-  position: Type.Optional(Type.String({ minLength: 1, maxLength: BOOKMARK_LIMITS.position, description: 'A fractional index: order within the folder, by code units. What has none comes last, the oldest first' })),
+  folderId: Type.Optional(
+    Type.String({
+      ...PlainId,
+      description: 'The folder that it is in; where there is no such folder it is shown at the root'
+    })
+  ),
+  position: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: BOOKMARK_LIMITS.position,
+      description:
+        'A fractional index: order within the folder, by code units. What has none comes last, the oldest first'
+    })
+  ),
   favorite: Type.Optional(Type.Boolean())
 }
-const tags = Type.Array(Type.String({ minLength: 1, maxLength: BOOKMARK_LIMITS.tag }), { maxItems: BOOKMARK_LIMITS.tags, uniqueItems: true, default: [] })
+const tags = Type.Array(Type.String({ minLength: 1, maxLength: BOOKMARK_LIMITS.tag }), {
+  maxItems: BOOKMARK_LIMITS.tags,
+  uniqueItems: true,
+  default: []
+})
 
 export const Bookmark = Type.Object({
   id: PlainId,
@@ -38,7 +75,9 @@ export const Bookmark = Type.Object({
 /** A bookmark or a folder, as it travels. */
 export type BookmarkRecord = Static<typeof Bookmark>
 
-export const BookmarkInput = Type.Object({ ...content, tags: Type.Optional(tags) }, { additionalProperties: false })
+export const BookmarkInput = Type.Object({ ...content, tags: Type.Optional(tags) }, {
+  additionalProperties: false
+})
 
 export const BookmarkEntity = new Entity({
   model: model('bookmark'),
@@ -63,7 +102,17 @@ export const bookmark = define({
   input: BookmarkInput,
   entity: BookmarkEntity,
   pushable: true,
-  store: ({ kind, url, title, description, tags = [], folderId, position, favorite }) => ({ kind, url, title, description, tags, folderId, position, favorite }),
-  present: ({ id, kind, url, title, description, tags, folderId, position, favorite, rev, createdAt, updatedAt }) =>
-    ({ id, kind, url, title, description, tags, folderId, position, favorite, rev, createdAt, updatedAt })
+  store: ({ kind, url, title, description, tags = [], folderId, position, favorite }) => ({
+    kind,
+    url,
+    title,
+    description,
+    tags,
+    folderId,
+    position,
+    favorite
+  }),
+  present: (
+    { id, kind, url, title, description, tags, folderId, position, favorite, rev, createdAt, updatedAt }
+  ) => ({ id, kind, url, title, description, tags, folderId, position, favorite, rev, createdAt, updatedAt })
 })

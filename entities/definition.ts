@@ -6,7 +6,16 @@ import { Type, type Static, type TObject, type TSchema } from 'typebox'
 export type AnyEntity = Entity<any, any, any, any>
 
 /** Attributes that the hub sets itself on every record; `store` gives all the others. */
-type HubSet = 'tenantId' | 'spaceKind' | 'spaceId' | 'id' | 'rev' | 'createdAt' | 'updatedAt' | 'deletedAt' | 'purgeAt'
+type HubSet =
+  | 'tenantId'
+  | 'spaceKind'
+  | 'spaceId'
+  | 'id'
+  | 'rev'
+  | 'createdAt'
+  | 'updatedAt'
+  | 'deletedAt'
+  | 'purgeAt'
 
 /** What of a stored record comes from the client. */
 export type Content<E extends AnyEntity> = Omit<CreateEntityItem<E>, HubSet>
@@ -31,7 +40,11 @@ type Missing<A, B> = Exclude<keyof A, keyof B>
  * One kind of record, told once: what travels, what a client may send, and what is stored.
  * `record` is the wire shape, `input` the body of a PUT; `store` and `present` lead from one to the other.
  */
-export interface Definition<R extends TObject = TObject, I extends TObject = TObject, E extends AnyEntity = AnyEntity> {
+export interface Definition<
+  R extends TObject = TObject,
+  I extends TObject = TObject,
+  E extends AnyEntity = AnyEntity
+> {
   /** The kind's name in the log and on the wire, singular: `bookmark`. */
   readonly resource: string
   readonly record: R
@@ -43,22 +56,29 @@ export interface Definition<R extends TObject = TObject, I extends TObject = TOb
   readonly pushable: boolean
   /** The kind of space that has such records, where not every space does. */
   readonly only?: 'USER' | 'GROUP'
-  store (input: Static<I>): Content<E>
-  present (row: EntityItem<E>): Static<R>
+  store(input: Static<I>): Content<E>
+  present(row: EntityItem<E>): Static<R>
 }
 
 /**
- * Declares a kind of record. The compiler refuses it where wire, input and stored shape disagree: `store` must give
- * every required attribute, `present` every wire property, and what a client may send must come back (every property of
- * `input` stands in `record`; otherwise `definition` needs a property that nobody can give).
+ * Declares a kind of record. The compiler refuses it where wire, input and stored shape disagree: `store`
+ * must give every required attribute, `present` every wire property, and what a client may send must come
+ * back (every property of `input` stands in `record`; otherwise `definition` needs a property that nobody can
+ * give).
  */
 export function define<R extends TObject, I extends TObject, E extends AnyEntity> (
-  definition: Definition<R, I, E> & ([Missing<Static<I>, Static<R>>] extends [never] ? unknown : { readonly 'these properties never come back': Missing<Static<I>, Static<R>> })
+  definition:
+    & Definition<R, I, E>
+    & ([Missing<Static<I>, Static<R>>] extends [never] ? unknown
+      : { readonly 'these properties never come back': Missing<Static<I>, Static<R>> })
 ): Definition<R, I, E> {
   return definition
 }
 
-/** The body of a PATCH for a PUT body (RFC 7396): everything may be left out, and null removes what is optional. */
+/**
+ * The body of a PATCH for a PUT body (RFC 7396): everything may be left out, and null removes what is
+ * optional.
+ */
 export function mergePatchOf (input: TObject): TObject {
   const required = new Set(input.required)
   const properties: Record<string, TSchema> = {}

@@ -4,7 +4,10 @@ import { define } from './definition.ts'
 import { PlainId, Time, model, plainId, recordAttributes, recordIndexes } from './fields.ts'
 import { ROLES, RoleName } from './membership.ts'
 
-/** Someone in a group, or invited to it: the id is the user's. In the group's space; the user's own has the membership, or the invitation. */
+/**
+ * Someone in a group, or invited to it: the id is the user's. In the group's space; the user's own has the
+ * membership, or the invitation.
+ */
 export const Member = Type.Object({
   id: PlainId,
   role: RoleName,
@@ -39,5 +42,14 @@ export const member = define({
   pushable: false,
   only: 'GROUP',
   store: ({ role }) => ({ role, state: 'active' as const }),
-  present: ({ id, role, state, invitedBy, expiresAt, rev, createdAt, updatedAt }) => ({ id, role, state, invitedBy, expiresAt, rev, createdAt, updatedAt })
+  present: ({ id, role, state, invitedBy, expiresAt, rev, createdAt, updatedAt }) => ({
+    id,
+    role,
+    state,
+    invitedBy,
+    expiresAt,
+    rev,
+    createdAt,
+    updatedAt
+  })
 })

@@ -16,7 +16,10 @@ export const Group = Type.Object({
   id: PlainId,
   ...content,
   members: Type.Integer({ readOnly: true }),
-  invitations: Type.Integer({ readOnly: true, description: 'That are pending, those that have expired included' }),
+  invitations: Type.Integer({
+    readOnly: true,
+    description: 'That are pending, those that have expired included'
+  }),
   rev: Type.Integer({ readOnly: true }),
   createdAt: Time,
   updatedAt: Time
@@ -31,7 +34,10 @@ export const GroupEntity = new Entity({
     id: plainId,
     name: { type: 'string', required: true },
     description: { type: 'string' },
-    /** Counted in the group itself: every change of its members is written with it, so that no two of them overtake each other. */
+    /**
+     * Counted in the group itself: every change of its members is written with it, so that no two of them
+     * overtake each other.
+     */
     members: { type: 'number', required: true },
     owners: { type: 'number', required: true },
     invitations: { type: 'number', required: true },
@@ -50,5 +56,14 @@ export const group = define({
   only: 'GROUP',
   /** As a group begins: with its founder. */
   store: ({ name, description }) => ({ name, description, members: 1, owners: 1, invitations: 0 }),
-  present: ({ id, name, description, members, invitations, rev, createdAt, updatedAt }) => ({ id, name, description, members, invitations, rev, createdAt, updatedAt })
+  present: ({ id, name, description, members, invitations, rev, createdAt, updatedAt }) => ({
+    id,
+    name,
+    description,
+    members,
+    invitations,
+    rev,
+    createdAt,
+    updatedAt
+  })
 })

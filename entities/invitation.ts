@@ -8,7 +8,10 @@ import { ROLES, RoleName } from './membership.ts'
 /** An invitation, in the space of who is invited: the id is the group's, so that there is one for a group. */
 export const Invitation = Type.Object({
   id: PlainId,
-  name: Type.String({ maxLength: GROUP_LIMITS.name, description: 'Of the group, when the invitation was made' }),
+  name: Type.String({
+    maxLength: GROUP_LIMITS.name,
+    description: 'Of the group, when the invitation was made'
+  }),
   role: RoleName,
   invitedBy: PlainId,
   expiresAt: Type.String({ format: 'date-time' }),
@@ -17,7 +20,9 @@ export const Invitation = Type.Object({
   updatedAt: Time
 }, { additionalProperties: false })
 
-const InvitationInput = Type.Pick(Invitation, ['name', 'role', 'invitedBy', 'expiresAt'], { additionalProperties: false })
+const InvitationInput = Type.Pick(Invitation, ['name', 'role', 'invitedBy', 'expiresAt'], {
+  additionalProperties: false
+})
 
 export const InvitationEntity = new Entity({
   model: model('invitation'),
@@ -40,5 +45,14 @@ export const invitation = define({
   pushable: false,
   only: 'USER',
   store: ({ name, role, invitedBy, expiresAt }) => ({ name, role, invitedBy, expiresAt }),
-  present: ({ id, name, role, invitedBy, expiresAt, rev, createdAt, updatedAt }) => ({ id, name, role, invitedBy, expiresAt, rev, createdAt, updatedAt })
+  present: ({ id, name, role, invitedBy, expiresAt, rev, createdAt, updatedAt }) => ({
+    id,
+    name,
+    role,
+    invitedBy,
+    expiresAt,
+    rev,
+    createdAt,
+    updatedAt
+  })
 })

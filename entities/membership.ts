@@ -6,9 +6,14 @@ import { PlainId, Time, model, plainId, recordAttributes, recordIndexes } from '
 /** What someone may do in a group, from most to least. */
 export const ROLES = ['owner', 'editor', 'viewer'] as const
 export type Role = typeof ROLES[number]
-export const RoleName = Type.Union([Type.Literal('owner'), Type.Literal('editor'), Type.Literal('viewer')], { description: 'An owner manages the group, an editor changes what is in it, a viewer reads' })
+export const RoleName = Type.Union([Type.Literal('owner'), Type.Literal('editor'), Type.Literal('viewer')], {
+  description: 'An owner manages the group, an editor changes what is in it, a viewer reads'
+})
 
-/** That its user belongs to a group: the id is the group's. It is in the user's own space, so its log tells devices of joins and leaves. */
+/**
+ * That its user belongs to a group: the id is the group's. It is in the user's own space, so its log tells
+ * devices of joins and leaves.
+ */
 export const Membership = Type.Object({
   id: PlainId,
   role: RoleName,

@@ -2,8 +2,9 @@ import { Entity } from 'electrodb'
 import { expiresAt, model, tenantId } from './fields.ts'
 
 /**
- * A pairing code in flight: whose new device it lets in. The operator's, because who claims it has no token that would
- * name a tenant. Found by a keyed hash of the code's first half, so that wrong tries at the second half can be counted.
+ * A pairing code in flight: whose new device it lets in. The operator's, because who claims it has no token
+ * that would name a tenant. Found by a keyed hash of the code's first half, so that wrong tries at the second
+ * half can be counted.
  */
 export const Pairing = new Entity({
   model: model('pairing'),

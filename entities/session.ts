@@ -1,14 +1,32 @@
 import { Entity } from 'electrodb'
 import { Type } from 'typebox'
 import { define } from './definition.ts'
-import { PlainId, Time, expiresAt, model, plainId, recordAttributes, recordIndexes, spaceAttributes, spacePartition } from './fields.ts'
+import {
+  PlainId,
+  Time,
+  expiresAt,
+  model,
+  plainId,
+  recordAttributes,
+  recordIndexes,
+  spaceAttributes,
+  spacePartition
+} from './fields.ts'
 
 /** Lengths are in characters (Unicode code points). */
 export const SESSION_LIMITS = { name: 128, platform: 64 } as const
 
 const content = {
-  name: Type.String({ minLength: 1, maxLength: SESSION_LIMITS.name, description: 'What its user calls the device' }),
-  platform: Type.String({ minLength: 1, maxLength: SESSION_LIMITS.platform, description: 'Such as "Firefox on Linux"' })
+  name: Type.String({
+    minLength: 1,
+    maxLength: SESSION_LIMITS.name,
+    description: 'What its user calls the device'
+  }),
+  platform: Type.String({
+    minLength: 1,
+    maxLength: SESSION_LIMITS.platform,
+    description: 'Such as "Firefox on Linux"'
+  })
 }
 
 /** A device that is signed in by a token of its own, or an app password. */
@@ -25,7 +43,12 @@ export const Session = Type.Object({
 /** What is said of a device when it signs in. */
 export const SessionInput = Type.Object({
   ...content,
-  kind: Type.Optional(Type.Union([Type.Literal('device'), Type.Literal('app')], { default: 'device', description: '`app`: a password for a program that speaks Basic auth only. It makes no further sessions' }))
+  kind: Type.Optional(
+    Type.Union([Type.Literal('device'), Type.Literal('app')], {
+      default: 'device',
+      description: '`app`: a password for a program that speaks Basic auth only. It makes no further sessions'
+    })
+  )
 }, { additionalProperties: false })
 
 export const SessionEntity = new Entity({
@@ -51,15 +74,30 @@ export const session = define({
   pushable: false,
   only: 'USER',
   store: ({ name, platform, kind = 'device' }) => ({ name, platform, kind }),
-  present: ({ id, name, platform, kind, expiresAt, rev, createdAt, updatedAt }) => ({ id, name, platform, kind, expiresAt: expiresAt!, rev, createdAt, updatedAt })
+  present: ({ id, name, platform, kind, expiresAt, rev, createdAt, updatedAt }) => ({
+    id,
+    name,
+    platform,
+    kind,
+    expiresAt: expiresAt!,
+    rev,
+    createdAt,
+    updatedAt
+  })
 })
 
-/** SEEN#id: when a session was last used. Beside the record and its log: nobody's replica wants to be told every five minutes. */
+/**
+ * SEEN#id: when a session was last used. Beside the record and its log: nobody's replica wants to be told
+ * every five minutes.
+ */
 export const SessionSeen = new Entity({
   model: model('session-seen'),
   attributes: { ...spaceAttributes, id: plainId, at: { type: 'string', required: true }, expiresAt },
   indexes: {
     /** "When was each session of this user last used?" */
-    bySession: { pk: spacePartition, sk: { field: 'sk', composite: ['id'], template: 'SEEN#${id}', casing: 'none' } }
+    bySession: {
+      pk: spacePartition,
+      sk: { field: 'sk', composite: ['id'], template: 'SEEN#${id}', casing: 'none' }
+    }
   }
 })

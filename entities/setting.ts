@@ -6,14 +6,19 @@ import { DottedId, Time, dottedId, model, recordAttributes, recordIndexes } from
 /** Public settings are spread over this many index partitions by a hash of their public id. */
 export const PUBLIC_SHARDS = 10
 
-const value = Type.Unknown({ description: 'Any JSON: up to 64 KB, nested at most 16 deep. An integer beyond 2^53, an infinite or a subnormal number is refused, never rounded.' })
+const value = Type.Unknown({
+  description:
+    'Any JSON: up to 64 KB, nested at most 16 deep. An integer beyond 2^53, an infinite or a subnormal number is refused, never rounded.'
+})
 const isPublic = Type.Boolean({ default: false, description: 'Readable by anyone at /v1/public/settings' })
 
 export const Setting = Type.Object({
   id: DottedId,
   value,
   isPublic,
-  publicId: Type.Optional(Type.String({ readOnly: true, description: 'The name under /v1/public/settings, while isPublic' })),
+  publicId: Type.Optional(
+    Type.String({ readOnly: true, description: 'The name under /v1/public/settings, while isPublic' })
+  ),
   rev: Type.Integer({ readOnly: true }),
   createdAt: Time,
   updatedAt: Time
@@ -47,14 +52,21 @@ export const SettingEntity = new Entity({
   indexes: {
     ...recordIndexes,
     /**
-     * "Which settings are public, across tenants?" Sparse. The rows stay in their owner's partition, so only the owner
-     * can write them. `condition`, and not a `set` that returns undefined: that would leave an unpublished row listed.
+     * "Which settings are public, across tenants?" Sparse. The rows stay in their owner's partition, so only
+     * the owner can write them. `condition`, and not a `set` that returns undefined: that would leave an
+     * unpublished row listed.
      */
     byPublic: {
       index: 'gsi2',
       projection: ['id', 'value', 'publicId', 'rev', 'updatedAt'],
-      condition: (row: { isPublic?: boolean, deletedAt?: string }) => row.isPublic === true && row.deletedAt === undefined,
-      pk: { field: 'gsi2pk', composite: ['publicShard'], template: 'PUBLIC#SETTING#${publicShard}', casing: 'none' },
+      condition: (row: { isPublic?: boolean, deletedAt?: string }) =>
+        row.isPublic === true && row.deletedAt === undefined,
+      pk: {
+        field: 'gsi2pk',
+        composite: ['publicShard'],
+        template: 'PUBLIC#SETTING#${publicShard}',
+        casing: 'none'
+      },
       sk: { field: 'gsi2sk', composite: ['publicId'], template: '${publicId}', casing: 'none' }
     }
   }
@@ -67,6 +79,13 @@ export const setting = define({
   entity: SettingEntity,
   pushable: true,
   store: ({ value, isPublic = false }) => ({ value: JSON.stringify(value), isPublic }),
-  present: ({ id, value, isPublic, publicId, rev, createdAt, updatedAt }) =>
-    ({ id, value: JSON.parse(value) as unknown, isPublic, ...(isPublic && publicId !== undefined && { publicId }), rev, createdAt, updatedAt })
+  present: ({ id, value, isPublic, publicId, rev, createdAt, updatedAt }) => ({
+    id,
+    value: JSON.parse(value) as unknown,
+    isPublic,
+    ...(isPublic && publicId !== undefined && { publicId }),
+    rev,
+    createdAt,
+    updatedAt
+  })
 })

@@ -2,8 +2,9 @@ import { CustomAttributeType, Entity } from 'electrodb'
 import { expiresAt, model, plainId, spaceAttributes, spacePartition } from './fields.ts'
 
 /**
- * A space and its log (one user's, or one group's). Every change of a space is one transaction that moves HEAD from
- * n to n+1, appends LOG n+1, and writes the records. Nothing here expires by itself but log entries and idempotency rows.
+ * A space and its log (one user's, or one group's). Every change of a space is one transaction that moves
+ * HEAD from n to n+1, appends LOG n+1, and writes the records. Nothing here expires by itself but log entries
+ * and idempotency rows.
  */
 
 /** HEAD: the last change number, and what the space holds. No TTL: an idle user must not restart at 1. */
@@ -13,13 +14,19 @@ export const Head = new Entity({
     ...spaceAttributes,
     n: { type: 'number', required: true },
     at: { type: 'string', required: true },
-    /** Raised by restore and purge, so that every cursor from before is refused. Milliseconds of the space's first write. */
+    /**
+     * Raised by restore and purge, so that every cursor from before is refused. Milliseconds of the space's
+     * first write.
+     */
     epoch: { type: 'number', required: true },
     /** The change number up to which the log may have been swept. */
     floor: { type: 'number', required: true },
     bytes: { type: 'number', required: true },
     count: { type: 'number', required: true },
-    /** While a staged batch is being committed: nobody else writes to the space, and who finds that it stands still takes it on. */
+    /**
+     * While a staged batch is being committed: nobody else writes to the space, and who finds that it stands
+     * still takes it on.
+     */
     lock: {
       type: 'map',
       properties: {
@@ -40,11 +47,16 @@ export const Head = new Entity({
 })
 
 /** What one operation of a change-set did to one record. */
-export interface LogOp { readonly type: string, readonly id: string, readonly act: 'create' | 'put' | 'delete' }
+export interface LogOp {
+  readonly type: string
+  readonly id: string
+  readonly act: 'create' | 'put' | 'delete'
+}
 
 /**
- * Operations as text: runs of ids that had the same done to them, `[["put","bookmark","a","b"],["delete","setting","x"]]`.
- * As a list of maps 98 operations take 3 KB and more, so that a full push would cost 4 to 6 write units beyond its records.
+ * Operations as text: runs of ids that had the same done to them,
+ * `[["put","bookmark","a","b"],["delete","setting","x"]]`. As a list of maps 98 operations take 3 KB and
+ * more, so that a full push would cost 4 to 6 write units beyond its records.
  */
 function packOps (ops: readonly LogOp[]): string {
   const runs: string[][] = []
@@ -57,10 +69,15 @@ function packOps (ops: readonly LogOp[]): string {
 }
 
 function unpackOps (text: string): LogOp[] {
-  return (JSON.parse(text) as [LogOp['act'], string, ...string[]][]).flatMap(([act, type, ...ids]) => ids.map((id) => ({ type, id, act })))
+  return (JSON.parse(text) as [LogOp['act'], string, ...string[]][]).flatMap(([act, type, ...ids]) =>
+    ids.map((id) => ({ type, id, act }))
+  )
 }
 
-/** LOG#n: one change-set. Numbers are contiguous: a reader that sees a hole knows that something is still to come. */
+/**
+ * LOG#n: one change-set. Numbers are contiguous: a reader that sees a hole knows that something is still to
+ * come.
+ */
 export const LogEntry = new Entity({
   model: model('log'),
   attributes: {
@@ -87,11 +104,16 @@ export const LogEntry = new Entity({
   },
   indexes: {
     /** "What changed after n?" */
-    byNumber: { pk: spacePartition, sk: { field: 'sk', composite: ['n'], template: 'LOG#${n}', casing: 'none' } }
+    byNumber: {
+      pk: spacePartition,
+      sk: { field: 'sk', composite: ['n'], template: 'LOG#${n}', casing: 'none' }
+    }
   }
 })
 
-/** IDEM#key: the outcome of a write that carried an Idempotency-Key, written in the transaction of its effect. */
+/**
+ * IDEM#key: the outcome of a write that carried an Idempotency-Key, written in the transaction of its effect.
+ */
 export const IdempotencyRow = new Entity({
   model: model('idempotency'),
   attributes: {
@@ -105,7 +127,10 @@ export const IdempotencyRow = new Entity({
   },
   indexes: {
     /** "Was this request answered before?" */
-    byKey: { pk: spacePartition, sk: { field: 'sk', composite: ['key'], template: 'IDEM#${key}', casing: 'none' } }
+    byKey: {
+      pk: spacePartition,
+      sk: { field: 'sk', composite: ['key'], template: 'IDEM#${key}', casing: 'none' }
+    }
   }
 })
 
@@ -125,12 +150,18 @@ export const Batch = new Entity({
     /** Once committed: the change-sets of its first and last part. */
     first: { type: 'number' },
     last: { type: 'number' },
-    /** The sweep comes days after the batch can no longer be committed, so that a commit under way is never left without its parts. */
+    /**
+     * The sweep comes days after the batch can no longer be committed, so that a commit under way is never
+     * left without its parts.
+     */
     expiresAt
   },
   indexes: {
     /** "How far is this batch?" */
-    byBatch: { pk: spacePartition, sk: { field: 'sk', composite: ['id'], template: 'BATCH#${id}', casing: 'none' } }
+    byBatch: {
+      pk: spacePartition,
+      sk: { field: 'sk', composite: ['id'], template: 'BATCH#${id}', casing: 'none' }
+    }
   }
 })
 
@@ -146,7 +177,10 @@ export const BatchPart = new Entity({
   },
   indexes: {
     /** "What is in this batch?" */
-    byPart: { pk: spacePartition, sk: { field: 'sk', composite: ['id', 'part'], template: 'BATCH#${id}#${part}', casing: 'none' } }
+    byPart: {
+      pk: spacePartition,
+      sk: { field: 'sk', composite: ['id', 'part'], template: 'BATCH#${id}#${part}', casing: 'none' }
+    }
   }
 })
 
@@ -158,7 +192,12 @@ export const DirectoryEntry = new Entity({
     /** "Which spaces has this tenant?" */
     bySpace: {
       pk: { field: 'pk', composite: ['tenantId'], template: 'TENANT#${tenantId}', casing: 'none' },
-      sk: { field: 'sk', composite: ['spaceKind', 'spaceId'], template: 'SPACE#${spaceKind}#${spaceId}', casing: 'none' }
+      sk: {
+        field: 'sk',
+        composite: ['spaceKind', 'spaceId'],
+        template: 'SPACE#${spaceKind}#${spaceId}',
+        casing: 'none'
+      }
     }
   }
 })

@@ -28,7 +28,10 @@ if (process.argv.includes('--help')) {
     target: 'node20',
     format: 'esm',
     // CommonJS inside an ES module: it may want a require and its own folder.
-    banner: { js: "import { createRequire as __createRequire } from 'node:module'; import { dirname as __dirnameOf } from 'node:path'; import { fileURLToPath as __toPath } from 'node:url'; const require = __createRequire(import.meta.url); const __filename = __toPath(import.meta.url); const __dirname = __dirnameOf(__filename);" },
+    banner: {
+      js:
+        "import { createRequire as __createRequire } from 'node:module'; import { dirname as __dirnameOf } from 'node:path'; import { fileURLToPath as __toPath } from 'node:url'; const require = __createRequire(import.meta.url); const __filename = __toPath(import.meta.url); const __dirname = __dirnameOf(__filename);"
+    },
     sourcemap: 'linked',
     sourcesContent: false,
     legalComments: 'linked',
@@ -47,7 +50,11 @@ if (process.argv.includes('--help')) {
   })
   const page = join(dirname(createRequire(import.meta.url).resolve('@fastify/swagger-ui')), 'static')
   await mkdir('dist/docs')
-  for (const file of ['index.css', 'logo.svg', 'oauth2-redirect.html', 'oauth2-redirect.js', 'swagger-ui-bundle.js', 'swagger-ui-standalone-preset.js', 'swagger-ui.css', 'favicon-16x16.png', 'favicon-32x32.png']) {
+  for (
+    const file of ['index.css', 'logo.svg', 'oauth2-redirect.html', 'oauth2-redirect.js',
+      'swagger-ui-bundle.js', 'swagger-ui-standalone-preset.js', 'swagger-ui.css', 'favicon-16x16.png',
+      'favicon-32x32.png']
+  ) {
     await cp(join(page, file), join('dist/docs', file))
   }
 }

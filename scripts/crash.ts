@@ -5,7 +5,8 @@ import { parseArgs } from 'node:util'
 import { freePort } from '../src/local/embedded-store.ts'
 import { startServer } from '../test/harness/server.ts'
 
-const USAGE = `npm run crash: kills the hub at random points while it writes, and counts acknowledged writes that are lost
+const USAGE =
+  `npm run crash: kills the hub at random points while it writes, and counts acknowledged writes that are lost
 
   npm run crash -- [--points 200] [--writers 8] [--lanes 2]
 
@@ -13,17 +14,42 @@ Each point starts the hub on the same DATA_DIR, writes until a random moment, se
 every record that was acknowledged; meanwhile people come and go in a group, and its two sides are compared. Lanes are
 hubs beside each other, which share the points. Exit code 1 if one is lost, or the sides differ. Needs dist/ (npm run build).`
 
-const { values: { points, writers, lanes, help } } = parseArgs({ options: { points: { type: 'string', default: '200' }, writers: { type: 'string', default: '8' }, lanes: { type: 'string', default: '2' }, help: { type: 'boolean' } } })
+const { values: { points, writers, lanes, help } } = parseArgs({
+  options: {
+    points: { type: 'string', default: '200' },
+    writers: { type: 'string', default: '8' },
+    lanes: { type: 'string', default: '2' },
+    help: { type: 'boolean' }
+  }
+})
 if (help === true) {
   console.log(USAGE)
 } else {
-  const results = await Promise.all(Array.from({ length: Number(lanes) }, () => crash(Math.ceil(Number(points) / Number(lanes)), Number(writers))))
+  const results = await Promise.all(
+    Array.from(
+      { length: Number(lanes) },
+      () => crash(Math.ceil(Number(points) / Number(lanes)), Number(writers))
+    )
+  )
   const total = (name: keyof Result) => results.reduce((sum, result) => sum + result[name], 0)
-  console.log(`${total('kills')} kills, ${total('sent')} writes sent, ${total('lost')} acknowledged writes lost, ${total('moves')} joins and leaves, ${total('torn')} of them half done; slowest restart ${Math.round(Math.max(...results.map(({ slowest }) => slowest)))} ms`)
+  console.log(
+    `${total('kills')} kills, ${total('sent')} writes sent, ${total('lost')} acknowledged writes lost, ${
+      total('moves')
+    } joins and leaves, ${total('torn')} of them half done; slowest restart ${
+      Math.round(Math.max(...results.map(({ slowest }) => slowest)))
+    } ms`
+  )
   process.exitCode = total('lost') + total('torn') === 0 ? 0 : 1
 }
 
-interface Result { kills: number, sent: number, lost: number, moves: number, torn: number, slowest: number }
+interface Result {
+  kills: number
+  sent: number
+  lost: number
+  moves: number
+  torn: number
+  slowest: number
+}
 
 /** One lane: kills one hub again and again. `slowest` is the longest restart, in milliseconds. */
 async function crash (points: number, writers: number): Promise<Result> {
@@ -39,11 +65,21 @@ async function crash (points: number, writers: number): Promise<Result> {
   try {
     let server = await startServer(env)
     const callAs = (token: string) => async (method: string, path: string, body?: object) => {
-      const response = await fetch(`${server.url}${path}`, { method, headers: { authorization: `Bearer ${token}`, ...body !== undefined && { 'content-type': 'application/json' } }, ...body !== undefined && { body: JSON.stringify(body) } })
+      const response = await fetch(`${server.url}${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...body !== undefined && { 'content-type': 'application/json' }
+        },
+        ...body !== undefined && { body: JSON.stringify(body) }
+      })
       if (response.status < 300) moves++
-      return response.status === 204 ? {} : await response.json() as { id?: string, items?: { id: string, state?: string, role: string }[] }
+      return response.status === 204
+        ? {}
+        : await response.json() as { id?: string, items?: { id: string, state?: string, role: string }[] }
     }
-    const [owner, guest] = [callAs(await server.token('crash', 'owner')), callAs(await server.token('crash', 'guest'))]
+    const [owner, guest] = [callAs(await server.token('crash', 'owner')),
+      callAs(await server.token('crash', 'guest'))]
     const { id: group } = await owner('POST', '/v1/groups', { name: 'Comings and goings' })
     const comeAndGo = async () => {
       await owner('POST', `/v1/groups/${group}/invitations`, { userId: 'guest', role: 'editor' })
@@ -52,26 +88,43 @@ async function crash (points: number, writers: number): Promise<Result> {
     }
     /** What each side says of the guest. */
     const sides = async () => {
-      const of = async (call: typeof owner, path: string, id: string) => (await call('GET', path)).items!.find((item) => item.id === id)?.role
-      return { member: [await of(owner, `/v1/groups/${group}/members`, 'guest'), await of(guest, '/v1/groups', group!)], invited: [await of(owner, `/v1/groups/${group}/invitations`, 'guest'), await of(guest, '/v1/invitations', group!)] }
+      const of = async (call: typeof owner, path: string, id: string) =>
+        (await call('GET', path)).items!.find((item) => item.id === id)?.role
+      return {
+        member: [await of(owner, `/v1/groups/${group}/members`, 'guest'),
+          await of(guest, '/v1/groups', group!)],
+        invited: [await of(owner, `/v1/groups/${group}/invitations`, 'guest'),
+          await of(guest, '/v1/invitations', group!)]
+      }
     }
     for (let point = 1; point <= points; point++) {
-      const headers = { authorization: `Bearer ${await server.token('crash', 'writer')}`, 'content-type': 'application/json' }
+      const headers = {
+        authorization: `Bearer ${await server.token('crash', 'writer')}`,
+        'content-type': 'application/json'
+      }
       const touched = new Set<string>()
       let running = true
       const writing = Array.from({ length: writers }, async (_, writer) => {
         while (running) {
           const id = `w${writer}-${number % 5}`
           const value = ++number
-          const response = await fetch(`${server.url}/v1/settings/${id}`, { method: 'PUT', headers, body: JSON.stringify({ value }) }).catch(() => undefined)
+          const response = await fetch(`${server.url}/v1/settings/${id}`, {
+            method: 'PUT',
+            headers,
+            body: JSON.stringify({ value })
+          }).catch(() => undefined)
           if (response?.ok !== true) continue
           await response.arrayBuffer().catch(() => undefined)
           acknowledged.set(id, value)
           touched.add(id)
         }
       })
-      const moving = (async () => { while (running) await comeAndGo().catch(() => {}) })()
-      await new Promise((resolve) => { setTimeout(resolve, Math.random() * 250) }) // the random moment
+      const moving = (async () => {
+        while (running) await comeAndGo().catch(() => {})
+      })()
+      await new Promise((resolve) => {
+        setTimeout(resolve, Math.random() * 250)
+      }) // the random moment
       await server.end('SIGKILL')
       running = false
       await Promise.all([...writing, moving])
@@ -82,7 +135,9 @@ async function crash (points: number, writers: number): Promise<Result> {
         const { value } = await response.json() as { value?: number }
         if (value === undefined || value < acknowledged.get(id)!) {
           lost++
-          console.error(`lost: ${id} is ${value ?? `gone (${response.status})`}, ${acknowledged.get(id)} was acknowledged`)
+          console.error(
+            `lost: ${id} is ${value ?? `gone (${response.status})`}, ${acknowledged.get(id)} was acknowledged`
+          )
         }
       }
       const { member, invited } = await sides()

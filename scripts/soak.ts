@@ -14,7 +14,14 @@ const USAGE = `npm run sync:soak: many more trials of sync than npm test has tim
 About half a second for a trial, and 30 ms for an operation, of one core. A trial that finds something says so
 at once; the figures come at the end. Exit code 1 where anything was missed, lost or doubled.`
 
-const { values: { trials, operations, seed, help } } = parseArgs({ options: { trials: { type: 'string', default: '10000' }, operations: { type: 'string', default: '100000' }, seed: { type: 'string', default: String(Date.now() % 1e9) }, help: { type: 'boolean' } } })
+const { values: { trials, operations, seed, help } } = parseArgs({
+  options: {
+    trials: { type: 'string', default: '10000' },
+    operations: { type: 'string', default: '100000' },
+    seed: { type: 'string', default: String(Date.now() % 1e9) },
+    help: { type: 'boolean' }
+  }
+})
 const sizes = [trials, operations, seed].map(Number)
 if (help === true) console.log(USAGE)
 else if (!sizes.every((size) => Number.isInteger(size) && size > 0)) {
@@ -22,6 +29,10 @@ else if (!sizes.every((size) => Number.isInteger(size) && size > 0)) {
   process.exitCode = 2
 } else {
   console.error(`seed ${seed}: ${trials} trials, then ${operations} operations`)
-  const child = spawn(process.execPath, ['node_modules/tap/dist/esm/run.mjs', '--disable-coverage', '--timeout=86400', '--jobs=1', '--reporter=tap', 'test/sync-model.test.ts', 'test/sync-storm.test.ts'], { env: { ...process.env, SYNC_TRIALS: trials, SYNC_OPERATIONS: operations, SYNC_SEED: seed }, stdio: 'inherit' })
+  const child = spawn(process.execPath, ['node_modules/tap/dist/esm/run.mjs', '--disable-coverage',
+    '--timeout=86400', '--jobs=1', '--reporter=tap', 'test/sync-model.test.ts', 'test/sync-storm.test.ts'], {
+    env: { ...process.env, SYNC_TRIALS: trials, SYNC_OPERATIONS: operations, SYNC_SEED: seed },
+    stdio: 'inherit'
+  })
   ;[process.exitCode] = await once(child, 'exit') as [number]
 }

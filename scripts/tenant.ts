@@ -15,7 +15,15 @@ const USAGE = `npm run tenant: suspends a tenant, or lets it in again; every hub
 
 A suspended tenant's requests are answered 403 TENANT_SUSPENDED. Its data is kept.`
 
-const { values, positionals: [verb, tenantId] } = parseArgs({ allowPositionals: true, options: { url: { type: 'string' }, table: { type: 'string' }, region: { type: 'string' }, help: { type: 'boolean' } } })
+const { values, positionals: [verb, tenantId] } = parseArgs({
+  allowPositionals: true,
+  options: {
+    url: { type: 'string' },
+    table: { type: 'string' },
+    region: { type: 'string' },
+    help: { type: 'boolean' }
+  }
+})
 const status = TENANT_STATUSES[['resume', 'suspend'].indexOf(verb ?? '')]
 
 if (values.help === true || status === undefined || tenantId === undefined) {
@@ -33,13 +41,30 @@ if (values.help === true || status === undefined || tenantId === undefined) {
 
 async function askLocalHub (): Promise<void> {
   const url = values.url ?? `http://127.0.0.1:${process.env.PORT ?? 3000}`
-  const response = await fetch(`${url}/local/tenants/${encodeURIComponent(tenantId!)}`, { method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ status }) })
-    .catch(() => { throw new Error(`No hub answers at ${url}. Start one with: npm start`) })
-  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${((await response.json()) as { detail?: string }).detail ?? 'no reason given'}`)
+  const response = await fetch(`${url}/local/tenants/${encodeURIComponent(tenantId!)}`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ status })
+  })
+    .catch(() => {
+      throw new Error(`No hub answers at ${url}. Start one with: npm start`)
+    })
+  if (!response.ok) {
+    throw new Error(
+      `${url} answered ${response.status}: ${
+        ((await response.json()) as { detail?: string }).detail ?? 'no reason given'
+      }`
+    )
+  }
 }
 
 async function writeRow (table: string): Promise<void> {
-  const config = { ...loadConfig({}), local: false, region: values.region ?? process.env.AWS_REGION ?? '', dynamodbEndpoint: undefined }
+  const config = {
+    ...loadConfig({}),
+    local: false,
+    region: values.region ?? process.env.AWS_REGION ?? '',
+    dynamodbEndpoint: undefined
+  }
   if (config.region === '') throw new Error('Which region? Give --region, or set AWS_REGION.')
   const client = openClient(config)
   try {

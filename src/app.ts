@@ -27,20 +27,35 @@ import type { openClient } from './store/client.ts'
 import { openStores } from './store/credentials.ts'
 import { VERSION } from './version.ts'
 
-/** What may be put in from outside: by the entries (a log stream, the local issuer) and by tests (a clock, clients that count). */
+/**
+ * What may be put in from outside: by the entries (a log stream, the local issuer) and by tests (a clock,
+ * clients that count).
+ */
 export interface Overrides {
   readonly open?: typeof openClient
   readonly sts?: STSClient
   readonly now?: () => number
-  readonly logStream?: { write (line: string): void }
+  readonly logStream?: { write(line: string): void }
   /** Registered beside the routes, before them. */
   readonly plugin?: FastifyPluginAsync
 }
 
-/** Puts a hub together: the same one for the server, for Lambda and for the tests. It is ready to listen or to inject into. */
-export async function buildApp (config: Config, { open, sts, now = Date.now, logStream, plugin }: Overrides = {}): Promise<FastifyInstance> {
+/**
+ * Puts a hub together: the same one for the server, for Lambda and for the tests. It is ready to listen or to
+ * inject into.
+ */
+export async function buildApp (
+  config: Config,
+  { open, sts, now = Date.now, logStream, plugin }: Overrides = {}
+): Promise<FastifyInstance> {
   const app = Fastify({
-    logger: { level: config.logLevel, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"`, formatters: { level: (level) => ({ level }) }, ...logStream !== undefined && { stream: logStream } },
+    logger: {
+      level: config.logLevel,
+      base: null,
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (level) => ({ level }) },
+      ...logStream !== undefined && { stream: logStream }
+    },
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: requestId,
     // The last entries of X-Forwarded-For are those of our own proxies; the first is whatever a client wrote.
@@ -50,26 +65,53 @@ export async function buildApp (config: Config, { open, sts, now = Date.now, log
     // A body that trickles in is cut: the check runs often enough for the timeouts to mean what they say.
     requestTimeout: 30_000,
     connectionTimeout: 60_000,
-    http: { requireHostHeader: false, headersTimeout: 10_000, connectionsCheckingInterval: 2_000, maxHeaderSize: config.limits.headerBytes },
+    http: {
+      requireHostHeader: false,
+      headersTimeout: 10_000,
+      connectionsCheckingInterval: 2_000,
+      maxHeaderSize: config.limits.headerBytes
+    },
     keepAliveTimeout: 72_000,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
-    frameworkErrors: (error, request, reply) => { send(request, reply, toProblem(error), error) },
+    frameworkErrors: (error, request, reply) => {
+      send(request, reply, toProblem(error), error)
+    },
     clientErrorHandler: clientError
   })
-  // Bodies are taken as they are; query strings and headers are text, so numbers and booleans in them are read from it.
-  const [strict, lenient] = [ajv({ coerceTypes: false, discriminator: true }), ajv({ coerceTypes: true, strictNumbers: false })]
-  app.setValidatorCompiler(({ schema, httpPart }) => (httpPart === 'body' ? strict : lenient).compile(schema as object))
+  // Bodies are taken as they are; query strings and headers are text, so numbers and booleans in them are
+  // read from it.
+  const [strict, lenient] = [ajv({ coerceTypes: false, discriminator: true }),
+    ajv({ coerceTypes: true, strictNumbers: false })]
+  app.setValidatorCompiler(({ schema, httpPart }) =>
+    (httpPart === 'body' ? strict : lenient).compile(schema as object)
+  )
 
   const stores = openStores(config, { sts, open })
   const waiters = createWaiters(config.limits.connectionsPerUser)
-  const shared = { config, now, waiters, shelves: createShelves(config.limits.shelfBytes), writer: createWriter(config, now, waiters.wake), sealer: createSealer(config.secret), holes: new LRUCache<string, number>({ max: 1000 }), seen: new LRUCache<string, number>({ max: 10_000 }), running: new Set<string>() }
+  const shared = {
+    config,
+    now,
+    waiters,
+    shelves: createShelves(config.limits.shelfBytes),
+    writer: createWriter(config, now, waiters.wake),
+    sealer: createSealer(config.secret),
+    holes: new LRUCache<string, number>({ max: 1000 }),
+    seen: new LRUCache<string, number>({ max: 10_000 }),
+    running: new Set<string>()
+  }
   await app.register(problems)
   await app.register(headers)
   await app.register(log)
   await app.register(lifecycle)
   await app.register(body)
-  if (config.corsOrigins.length > 0) await app.register(cors, { origin: [...config.corsOrigins], methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'], exposedHeaders: ['etag', 'location', 'retry-after', 'ratelimit', 'x-request-id'] })
+  if (config.corsOrigins.length > 0) {
+    await app.register(cors, {
+      origin: [...config.corsOrigins],
+      methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+      exposedHeaders: ['etag', 'location', 'retry-after', 'ratelimit', 'x-request-id']
+    })
+  }
   await app.register(limits, { limits: config.limits })
   await app.register(auth, { issuers: config.issuers, sealer: shared.sealer, now })
   await app.register(tenant)
@@ -84,7 +126,13 @@ export async function buildApp (config: Config, { open, sts, now = Date.now, log
 }
 
 function ajv (options: object): Ajv {
-  const validator = new Ajv({ useDefaults: true, removeAdditional: false, allErrors: false, strictTypes: false, ...options })
+  const validator = new Ajv({
+    useDefaults: true,
+    removeAdditional: false,
+    allErrors: false,
+    strictTypes: false,
+    ...options
+  })
   addFormats.default(validator)
   return validator
 }

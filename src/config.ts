@@ -1,5 +1,16 @@
 import { TENANT_ID } from '../entities/fields.ts'
-import { ConfigError, integer, matching, oneOf, origins, present, required, secret, url, type Env } from './environment.ts'
+import {
+  ConfigError,
+  integer,
+  matching,
+  oneOf,
+  origins,
+  present,
+  required,
+  secret,
+  url,
+  type Env
+} from './environment.ts'
 
 export { ConfigError } from './environment.ts'
 
@@ -8,7 +19,9 @@ export { ConfigError } from './environment.ts'
  * Every variable is documented in .env.example (a test compares the two).
  */
 
-/** What a trusted issuer's tokens say about the tenant: always the same one, a claim, or the user's own id. */
+/**
+ * What a trusted issuer's tokens say about the tenant: always the same one, a claim, or the user's own id.
+ */
 export type TenantRule = { readonly fixed: string } | { readonly claim: string } | { readonly sub: true }
 
 /** One entry of the registry of trusted issuers. An issuer that is not in the registry does not exist. */
@@ -59,7 +72,10 @@ export interface Limits {
   /** Sessions of a user, and how long they last. */
   readonly userSessions: number
   readonly sessionDays: number
-  /** How long a pairing code is good, how many wrong codes it survives, and how many codes an address may try in a minute (0: no limit). */
+  /**
+   * How long a pairing code is good, how many wrong codes it survives, and how many codes an address may try
+   * in a minute (0: no limit).
+   */
   readonly pairingSeconds: number
   readonly pairingTries: number
   readonly claimsPerAddress: number
@@ -79,7 +95,10 @@ export interface Config {
   readonly dynamodbEndpoint: string | undefined
   /** Another binary for the embedded store of local mode. */
   readonly dynoxideBin: string | undefined
-  /** The role that is assumed for each tenant. Undefined only where DYNAMODB_ENDPOINT names a store without IAM. */
+  /**
+   * The role that is assumed for each tenant. Undefined only where DYNAMODB_ENDPOINT names a store without
+   * IAM.
+   */
   readonly tenantRoleArn: string | undefined
   /** The role of the operator's rows: a tenant's status, audit records. Set wherever tenantRoleArn is. */
   readonly operatorRoleArn: string | undefined
@@ -96,9 +115,15 @@ export interface Config {
   readonly trustProxy: number
   readonly retentionDays: number
   readonly shutdownGraceSeconds: number
-  /** How long a stream of changes goes on before its client has to come again; 0 where answers can't be streamed (behind an API Gateway). */
+  /**
+   * How long a stream of changes goes on before its client has to come again; 0 where answers can't be
+   * streamed (behind an API Gateway).
+   */
   readonly streamSeconds: number
-  /** A commit of a staged batch that shows no sign of life for so long has died with its process; whoever comes next finishes it. */
+  /**
+   * A commit of a staged batch that shows no sign of life for so long has died with its process; whoever
+   * comes next finishes it.
+   */
   readonly commitLeaseSeconds: number
   readonly limits: Limits
 }
@@ -120,7 +145,8 @@ export function loadConfig (env: Env = process.env): Config {
     dataDir: present(env, 'DATA_DIR') ?? '.data',
     logLevel: oneOf(env, 'LOG_LEVEL', LEVELS, 'info'),
     table: local ? 'sync-hub' : required(env, 'TABLE_NAME', 'the name of the DynamoDB table'),
-    region: present(env, 'AWS_REGION') ?? (local ? 'local' : required(env, 'AWS_REGION', 'the region of the table')),
+    region: present(env, 'AWS_REGION') ??
+      (local ? 'local' : required(env, 'AWS_REGION', 'the region of the table')),
     dynamodbEndpoint: url(env, 'DYNAMODB_ENDPOINT'),
     dynoxideBin: present(env, 'DYNOXIDE_BIN'),
     tenantRoleArn: matching(env, 'TENANT_ROLE_ARN', ROLE_ARN, 'an IAM role ARN'),
@@ -169,20 +195,44 @@ export function loadConfig (env: Env = process.env): Config {
     }
   }
   if (local) assertLocalOnly(config, env)
-  else if (config.tenantRoleArn === undefined && isAws(config.dynamodbEndpoint)) throw new ConfigError('TENANT_ROLE_ARN is missing: set it to the role that the hub assumes for each tenant (an output of template.yaml). Only a store of your own, named by DYNAMODB_ENDPOINT, goes without.')
-  if ((config.tenantRoleArn === undefined) !== (config.operatorRoleArn === undefined)) throw new ConfigError('TENANT_ROLE_ARN and OPERATOR_ROLE_ARN go together: set both (outputs of template.yaml), or neither with a store of your own.')
+  else if (config.tenantRoleArn === undefined && isAws(config.dynamodbEndpoint)) {
+    throw new ConfigError(
+      'TENANT_ROLE_ARN is missing: set it to the role that the hub assumes for each tenant (an output of template.yaml). Only a store of your own, named by DYNAMODB_ENDPOINT, goes without.'
+    )
+  }
+  if ((config.tenantRoleArn === undefined) !== (config.operatorRoleArn === undefined)) {
+    throw new ConfigError(
+      'TENANT_ROLE_ARN and OPERATOR_ROLE_ARN go together: set both (outputs of template.yaml), or neither with a store of your own.'
+    )
+  }
   return deepFreeze(config)
 }
 
-/** Local mode trusts whoever reaches it, so nothing but this machine may reach it and nothing real may be behind it. */
+/**
+ * Local mode trusts whoever reaches it, so nothing but this machine may reach it and nothing real may be
+ * behind it.
+ */
 function assertLocalOnly (config: Config, env: Env): void {
   const why = 'Neither TABLE_NAME nor ISSUERS is set, which means local mode'
-  if (!LOOPBACK.has(config.host)) throw new ConfigError(`HOST is ${config.host}, but local mode serves loopback only: ${why}. Set TABLE_NAME and ISSUERS for production, or HOST=127.0.0.1.`)
-  if (config.dynamodbEndpoint !== undefined && !LOOPBACK.has(new URL(config.dynamodbEndpoint).hostname)) {
-    throw new ConfigError(`DYNAMODB_ENDPOINT is ${config.dynamodbEndpoint}, but local mode uses a store on this machine only: ${why}.`)
+  if (!LOOPBACK.has(config.host)) {
+    throw new ConfigError(
+      `HOST is ${config.host}, but local mode serves loopback only: ${why}. Set TABLE_NAME and ISSUERS for production, or HOST=127.0.0.1.`
+    )
   }
-  for (const name of ['TENANT_ROLE_ARN', 'OPERATOR_ROLE_ARN', 'AWS_LAMBDA_FUNCTION_NAME', 'HUB_SECRET', 'OAUTH_DOMAIN', 'TRUST_PROXY']) {
-    if (present(env, name) !== undefined) throw new ConfigError(`${name} is set, but it belongs to production: ${why}. Set both for production, or unset ${name}.`)
+  if (config.dynamodbEndpoint !== undefined && !LOOPBACK.has(new URL(config.dynamodbEndpoint).hostname)) {
+    throw new ConfigError(
+      `DYNAMODB_ENDPOINT is ${config.dynamodbEndpoint}, but local mode uses a store on this machine only: ${why}.`
+    )
+  }
+  for (
+    const name of ['TENANT_ROLE_ARN', 'OPERATOR_ROLE_ARN', 'AWS_LAMBDA_FUNCTION_NAME', 'HUB_SECRET',
+      'OAUTH_DOMAIN', 'TRUST_PROXY']
+  ) {
+    if (present(env, name) !== undefined) {
+      throw new ConfigError(
+        `${name} is set, but it belongs to production: ${why}. Set both for production, or unset ${name}.`
+      )
+    }
   }
 }
 
@@ -192,35 +242,77 @@ function assertLocalOnly (config: Config, env: Env): void {
  */
 function parseIssuers (text: string): TrustedIssuer[] {
   let entries: unknown
-  try { entries = JSON.parse(text) } catch { entries = undefined }
-  if (!Array.isArray(entries) || entries.length === 0) throw new ConfigError('ISSUERS must be a JSON array with at least one issuer, for example [{"issuer":"https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Ab","clientIds":["..."],"tenant":{"claim":"custom:tenant_id"}}].')
+  try {
+    entries = JSON.parse(text)
+  } catch {
+    entries = undefined
+  }
+  if (!Array.isArray(entries) || entries.length === 0) {
+    throw new ConfigError(
+      'ISSUERS must be a JSON array with at least one issuer, for example [{"issuer":"https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Ab","clientIds":["..."],"tenant":{"claim":"custom:tenant_id"}}].'
+    )
+  }
   const issuers = entries.map((entry, index) => parseIssuer(entry, `ISSUERS[${index}]`))
-  const twice = issuers.find(({ issuer }, index) => issuers.findIndex((other) => other.issuer === issuer) !== index)
-  if (twice !== undefined) throw new ConfigError(`ISSUERS names ${twice.issuer} twice; an issuer has one entry.`)
+  const twice = issuers.find(({ issuer }, index) =>
+    issuers.findIndex((other) => other.issuer === issuer) !== index
+  )
+  if (twice !== undefined) {
+    throw new ConfigError(`ISSUERS names ${twice.issuer} twice; an issuer has one entry.`)
+  }
   return issuers
 }
 
 function parseIssuer (entry: unknown, at: string): TrustedIssuer {
-  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) throw new ConfigError(`${at} must be an object.`)
-  const { issuer, jwksUri, clientIds, tokenUse = 'access', tenant, ...unknown } = entry as Record<string, unknown>
+  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) {
+    throw new ConfigError(`${at} must be an object.`)
+  }
+  const { issuer, jwksUri, clientIds, tokenUse = 'access', tenant, ...unknown } = entry as Record<
+    string,
+    unknown
+  >
   const [stray] = Object.keys(unknown)
-  if (stray !== undefined) throw new ConfigError(`${at}.${stray} is not known; an entry has issuer, jwksUri, clientIds, tokenUse and tenant.`)
-  if (!isHttps(issuer)) throw new ConfigError(`${at}.issuer must be an https URL (http for loopback only), exactly as in the tokens' iss.`)
+  if (stray !== undefined) {
+    throw new ConfigError(
+      `${at}.${stray} is not known; an entry has issuer, jwksUri, clientIds, tokenUse and tenant.`
+    )
+  }
+  if (!isHttps(issuer)) {
+    throw new ConfigError(
+      `${at}.issuer must be an https URL (http for loopback only), exactly as in the tokens' iss.`
+    )
+  }
   const keys = jwksUri ?? `${issuer.replace(/\/$/, '')}/.well-known/jwks.json`
   if (!isHttps(keys)) throw new ConfigError(`${at}.jwksUri must be an https URL (http for loopback only).`)
-  if (!Array.isArray(clientIds) || clientIds.length === 0 || !clientIds.every((id) => typeof id === 'string' && id !== '')) throw new ConfigError(`${at}.clientIds must be a non-empty array of app client ids.`)
-  if (tokenUse !== 'access' && tokenUse !== 'id') throw new ConfigError(`${at}.tokenUse must be "access" or "id".`)
-  return { issuer, jwksUri: keys, clientIds: clientIds as string[], tokenUse, tenant: parseTenantRule(tenant, at) }
+  if (
+    !Array.isArray(clientIds) || clientIds.length === 0 ||
+    !clientIds.every((id) => typeof id === 'string' && id !== '')
+  ) throw new ConfigError(`${at}.clientIds must be a non-empty array of app client ids.`)
+  if (tokenUse !== 'access' && tokenUse !== 'id') {
+    throw new ConfigError(`${at}.tokenUse must be "access" or "id".`)
+  }
+  return {
+    issuer,
+    jwksUri: keys,
+    clientIds: clientIds as string[],
+    tokenUse,
+    tenant: parseTenantRule(tenant, at)
+  }
 }
 
 function parseTenantRule (rule: unknown, at: string): TenantRule {
   const { fixed, claim, sub, ...unknown } = (rule ?? {}) as Record<string, unknown>
   if (Object.keys(unknown).length === 0) {
-    if (typeof fixed === 'string' && TENANT_ID.test(fixed) && claim === undefined && sub === undefined) return { fixed }
-    if (typeof claim === 'string' && claim !== '' && fixed === undefined && sub === undefined) return { claim }
+    if (typeof fixed === 'string' && TENANT_ID.test(fixed) && claim === undefined && sub === undefined) {
+      return { fixed }
+    }
+    if (typeof claim === 'string' && claim !== '' && fixed === undefined && sub === undefined) {
+      return { claim }
+    }
     if (sub === true && fixed === undefined && claim === undefined) return { sub }
   }
-  throw new ConfigError(`${at}.tenant must be {"fixed":"acme"}, {"claim":"custom:tenant_id"} or {"sub":true}; a tenant id is 3 to 48 lower-case letters, digits and inner hyphens.`)
+  throw new ConfigError(
+    `${at}.tenant must be {"fixed":"acme"}, {"claim":"custom:tenant_id"} or {"sub":true}; a tenant id is 3 to 48 lower-case letters, digits and inner hyphens.`
+  )
 }
 
 function isHttps (value: unknown): value is string {
@@ -239,7 +331,10 @@ function deepFreeze<T extends object> (value: T): T {
   return Object.freeze(value)
 }
 
-/** Local mode runs on Node 20 as well; that the SDK will not for ever is for package.json to say, not for every start. */
+/**
+ * Local mode runs on Node 20 as well; that the SDK will not for ever is for package.json to say, not for
+ * every start.
+ */
 export function silenceSdkNotice (): void {
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
 }

@@ -18,13 +18,19 @@ export function required (env: Env, name: string, what: string): string {
 export function origins (env: Env): string[] {
   const list = (present(env, 'CORS_ORIGINS') ?? '').split(',').map((origin) => origin.trim()).filter(Boolean)
   const wrong = list.find((origin) => !URL.canParse(origin) || new URL(origin).origin !== origin)
-  if (wrong !== undefined) throw new ConfigError(`CORS_ORIGINS has "${wrong}"; an origin is a scheme and a host, such as https://app.example, without a slash at the end.`)
+  if (wrong !== undefined) {
+    throw new ConfigError(
+      `CORS_ORIGINS has "${wrong}"; an origin is a scheme and a host, such as https://app.example, without a slash at the end.`
+    )
+  }
   return list
 }
 
 export function secret (env: Env): string {
   const value = required(env, 'HUB_SECRET', 'at least 32 random characters, the same on every instance')
-  if (value.length < 32) throw new ConfigError(`HUB_SECRET has ${value.length} characters; it needs at least 32 random ones.`)
+  if (value.length < 32) {
+    throw new ConfigError(`HUB_SECRET has ${value.length} characters; it needs at least 32 random ones.`)
+  }
   return value
 }
 
@@ -32,25 +38,35 @@ export function integer (env: Env, name: string, fallback: number, min: number, 
   const text = present(env, name)
   if (text === undefined) return fallback
   const value = Number(text)
-  if (!/^\d+$/.test(text) || value < min || value > max) throw new ConfigError(`${name} is "${text}"; it must be a whole number from ${min} to ${max}.`)
+  if (!/^\d+$/.test(text) || value < min || value > max) {
+    throw new ConfigError(`${name} is "${text}"; it must be a whole number from ${min} to ${max}.`)
+  }
   return value
 }
 
 export function oneOf (env: Env, name: string, values: readonly string[], fallback: string): string {
   const value = present(env, name) ?? fallback
-  if (!values.includes(value)) throw new ConfigError(`${name} is "${value}"; it must be one of ${values.join(', ')}.`)
+  if (!values.includes(value)) {
+    throw new ConfigError(`${name} is "${value}"; it must be one of ${values.join(', ')}.`)
+  }
   return value
 }
 
 export function matching (env: Env, name: string, pattern: RegExp, what: string): string | undefined {
   const value = present(env, name)
-  if (value !== undefined && !pattern.test(value)) throw new ConfigError(`${name} is "${value}"; it must be ${what}.`)
+  if (value !== undefined && !pattern.test(value)) {
+    throw new ConfigError(`${name} is "${value}"; it must be ${what}.`)
+  }
   return value
 }
 
 export function url (env: Env, name: string): string | undefined {
   const value = present(env, name)
-  if (value !== undefined && !/^https?:\/\/[^/?#]+/.test(value)) throw new ConfigError(`${name} is "${value}"; it must be an http or https URL.`)
-  if (value !== undefined && !URL.canParse(value)) throw new ConfigError(`${name} is "${value}"; it must be an http or https URL.`)
+  if (value !== undefined && !/^https?:\/\/[^/?#]+/.test(value)) {
+    throw new ConfigError(`${name} is "${value}"; it must be an http or https URL.`)
+  }
+  if (value !== undefined && !URL.canParse(value)) {
+    throw new ConfigError(`${name} is "${value}"; it must be an http or https URL.`)
+  }
   return value
 }

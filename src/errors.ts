@@ -15,14 +15,14 @@ export const ERRORS = {
   TENANT_SUSPENDED: [403, 'The tenant is suspended'],
   PAIRING_FAILED: [403, 'The code lets nobody in'],
   NOT_FOUND: [404, 'Not found'],
-  LIVE_UNAVAILABLE: [406, 'This deployment can\'t stream'],
+  LIVE_UNAVAILABLE: [406, "This deployment can't stream"],
   CONFIRMATION_REQUIRED: [409, 'The request deletes so much that it has to say that it means it'],
-  FOLDER_CYCLE: [409, 'A folder can\'t be in itself'],
+  FOLDER_CYCLE: [409, "A folder can't be in itself"],
   BATCH_STATE: [409, 'The batch is not in the state that the request requires'],
   ALREADY_MEMBER: [409, 'The user is in the group already'],
   LAST_OWNER: [409, 'A group keeps an owner'],
   LIMIT_REACHED: [409, 'A limit is reached'],
-  NOT_REVERTIBLE: [409, 'The change-set can\'t be undone as a whole'],
+  NOT_REVERTIBLE: [409, "The change-set can't be undone as a whole"],
   IDEMPOTENCY_IN_PROGRESS: [409, 'A request with this Idempotency-Key is still running'],
   CURSOR_EXPIRED: [410, 'The cursor is too old: start again with a snapshot'],
   PRECONDITION_FAILED: [412, 'The record is not in the state that the request requires'],
@@ -41,8 +41,14 @@ export const ERRORS = {
 
 export type ErrorType = keyof typeof ERRORS
 
-/** One thing that is wrong with a request: where (JSON pointer, or the name of a parameter or header) and what. */
-export interface Fault { pointer: string, detail: string }
+/**
+ * One thing that is wrong with a request: where (JSON pointer, or the name of a parameter or header) and
+ * what.
+ */
+export interface Fault {
+  pointer: string
+  detail: string
+}
 
 export interface ProblemExtras {
   /** Per-field faults. */
@@ -72,7 +78,8 @@ export class Problem extends Error {
 
   /**
    * @param errorType a code of ERRORS
-   * @param detail what happened and what to do about it; shown to the client below 500, and only logged from 500 on
+   * @param detail what happened and what to do about it; shown to the client below 500, and only logged
+   *   from 500 on
    */
   constructor (errorType: ErrorType, detail: string, extras: ProblemExtras = {}, options?: ErrorOptions) {
     super(detail, options)

@@ -2,7 +2,10 @@ import { buildApp } from './app.ts'
 import { ConfigError, loadConfig } from './config.ts'
 import { startLocalCloud, type LocalCloud } from './local/cloud.ts'
 
-/** Node and container entry: a hub on a port, until SIGTERM or SIGINT. Standard output is the log, standard error is for people. */
+/**
+ * Node and container entry: a hub on a port, until SIGTERM or SIGINT. Standard output is the log, standard
+ * error is for people.
+ */
 async function main (): Promise<void> {
   const given = loadConfig()
   const cloud = given.local ? await startLocalCloud(given) : undefined
@@ -28,7 +31,9 @@ async function main (): Promise<void> {
   } catch (error) {
     await app.close()
     await cloud?.stop()
-    throw error instanceof Error && 'code' in error && error.code === 'EADDRINUSE' ? new ConfigError(`PORT ${config.port} is in use on ${config.host}. Set PORT to another one.`) : error
+    throw error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+      ? new ConfigError(`PORT ${config.port} is in use on ${config.host}. Set PORT to another one.`)
+      : error
   }
 }
 
@@ -52,6 +57,10 @@ More: ${address}/docs to read the API and try it; npm run -s token -- --help for
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(error instanceof ConfigError ? `sync-hub: ${error.message}\n` : `sync-hub: could not start\n${error instanceof Error ? error.stack : String(error)}\n`)
+  process.stderr.write(
+    error instanceof ConfigError
+      ? `sync-hub: ${error.message}\n`
+      : `sync-hub: could not start\n${error instanceof Error ? error.stack : String(error)}\n`
+  )
   process.exitCode = 1
 })

@@ -11,18 +11,31 @@ let clock = 0
 const now = () => Date.now() + clock
 const { hub, traced, store } = await startTracedHub(t, { commitLeaseSeconds: 0.3 }, { now })
 const page = { url: 'https://example.com', title: 'x' }
-const put = (id: string | number, title = 'x') => ({ type: 'bookmark', id: `b${id}`, act: 'put', record: { ...page, title } })
+const put = (id: string | number, title = 'x') => ({
+  type: 'bookmark',
+  id: `b${id}`,
+  act: 'put',
+  record: { ...page, title }
+})
 const puts = (count: number, from = 0) => Array.from({ length: count }, (_, index) => put(from + index))
-const begin = async (user: Person, changes: object[]) => (await user.post('/v1/sync?batch=true', { changes })).body.id as string
-const commit = (user: Person, id: string, body: object = {}) => user.post(`/v1/sync/batches/${id}/commit`, body)
+const begin = async (user: Person, changes: object[]) =>
+  (await user.post('/v1/sync?batch=true', { changes })).body.id as string
+const commit = (user: Person, id: string, body: object = {}) =>
+  user.post(`/v1/sync/batches/${id}/commit`, body)
 /** Breaks a commit off once so many parts of it are written. */
 function dieAfter (parts: number, user: string): void {
   traced.fault = async (name, next) => {
-    if (name.startsWith('TransactWrite') && (await logOf(store, user)).head?.lock?.part === parts) throw Object.assign(new Error('gone'), { name: 'TimeoutError' })
+    if (name.startsWith('TransactWrite') && (await logOf(store, user)).head?.lock?.part === parts) {
+      throw Object.assign(new Error('gone'), { name: 'TimeoutError' })
+    }
     return next()
   }
 }
-t.beforeEach(() => { clock = 0; traced.fault = undefined; traced.reset() })
+t.beforeEach(() => {
+  clock = 0
+  traced.fault = undefined
+  traced.reset()
+})
 
 t.test('a batch is staged piece by piece, invisible, and committed as a whole', async (t) => {
   const alice = await hub.as({ tenant: 'acme', user: 'alice' })
@@ -30,17 +43,34 @@ t.test('a batch is staged piece by piece, invisible, and committed as a whole', 
   await device.pull()
   const created = await alice.post('/v1/sync?batch=true', { changes: puts(150) })
   const { id } = created.body
-  t.match(created, { status: 201, headers: { location: `/v1/sync/batches/${id}` }, body: { state: 'open', space: 'me', changes: 150, committed: 0, expiresAt: String } })
-  t.match(await alice.post(`/v1/sync/batches/${id}`, { offset: 150, changes: puts(100, 150) }), { status: 200, body: { changes: 250 } })
-  t.match(await alice.post(`/v1/sync/batches/${id}`, { offset: 150, changes: puts(100, 150) }), { status: 409, body: { errorType: 'BATCH_STATE', current: { changes: 250 } } }, 'what is sent again is not added again')
-  await alice.post(`/v1/sync/batches/${id}`, { offset: 250, changes: [{ type: 'bookmark', id: 'b3', act: 'delete' }, put(4, 'y')] })
+  t.match(created, {
+    status: 201,
+    headers: { location: `/v1/sync/batches/${id}` },
+    body: { state: 'open', space: 'me', changes: 150, committed: 0, expiresAt: String }
+  })
+  t.match(await alice.post(`/v1/sync/batches/${id}`, { offset: 150, changes: puts(100, 150) }), {
+    status: 200,
+    body: { changes: 250 }
+  })
+  t.match(await alice.post(`/v1/sync/batches/${id}`, { offset: 150, changes: puts(100, 150) }), {
+    status: 409,
+    body: { errorType: 'BATCH_STATE', current: { changes: 250 } }
+  }, 'what is sent again is not added again')
+  await alice.post(`/v1/sync/batches/${id}`, {
+    offset: 250,
+    changes: [{ type: 'bookmark', id: 'b3', act: 'delete' }, put(4, 'y')]
+  })
   t.strictSame((await alice.get('/v1/bookmarks')).body.items, [])
   t.strictSame((await device.pull())[0]!.changes, [])
   const { status, body } = await alice.post(`/v1/sync/batches/${id}/commit`, undefined)
-  t.match({ status, body }, { status: 200, body: { state: 'committed', changes: 252, committed: 252, first: 2, last: 6 } })
+  t.match({ status, body }, {
+    status: 200,
+    body: { state: 'committed', changes: 252, committed: 252, first: 2, last: 6 }
+  })
   t.strictSame((await commit(alice, id)).body, body, 'committed again it answers the same')
   const [pulled] = await device.pull()
-  t.strictSame(pulled!.changes.map(({ n, batch }) => [n, batch?.id === id, batch?.part, batch?.parts]), [[2, true, 1, 5], [3, true, 2, 5], [4, true, 3, 5], [5, true, 4, 5], [6, true, 5, 5]])
+  t.strictSame(pulled!.changes.map(({ n, batch }) => [n, batch?.id === id, batch?.part, batch?.parts]), [[2,
+    true, 1, 5], [3, true, 2, 5], [4, true, 3, 5], [5, true, 4, 5], [6, true, 5, 5]])
   t.equal(device.held.size, 249)
   t.equal(device.held.get('me bookmark b4')?.title, 'y')
   t.match((await logOf(store, 'alice')).head, { n: 6, count: 249 })
@@ -51,7 +81,10 @@ t.test('a batch of which one change does not fit is not applied at all, and can 
   const bob = await hub.as({ tenant: 'acme', user: 'bob' })
   await bob.put('/v1/bookmarks/b140', page)
   const id = await begin(bob, [...puts(120), { ...put(140), ifMatch: 7 }])
-  t.match(await commit(bob, id), { status: 412, body: { errorType: 'PRECONDITION_FAILED', results: [{ id: 'b140', status: 412, current: { rev: 1 } }] } })
+  t.match(await commit(bob, id), {
+    status: 412,
+    body: { errorType: 'PRECONDITION_FAILED', results: [{ id: 'b140', status: 412, current: { rev: 1 } }] }
+  })
   t.equal((await bob.get('/v1/bookmarks?limit=100')).body.items.length, 1)
   t.match((await bob.get(`/v1/sync/batches/${id}`)).body, { state: 'open', committed: 0 })
   t.equal((await bob.put('/v1/bookmarks/b141', page)).status, 201, 'and the space is free')
@@ -67,25 +100,52 @@ t.test('quota, the guard of deletes and the limits of a batch hold for all of it
   t.match(await commit(carol, await begin(carol, puts(201))), { status: 507 })
   t.match((await logOf(store, 'carol')).head, { count: 0 })
   t.equal((await commit(carol, await begin(carol, puts(150)))).status, 200)
-  const deletes = Array.from({ length: 100 }, (_, index) => ({ type: 'bookmark', id: `b${index}`, act: 'delete' }))
+  const deletes = Array.from(
+    { length: 100 },
+    (_, index) => ({ type: 'bookmark', id: `b${index}`, act: 'delete' })
+  )
   const id = await begin(carol, deletes)
-  t.match(await commit(carol, id), { status: 409, body: { errorType: 'CONFIRMATION_REQUIRED', limit: { sent: 100, value: 75 } } })
+  t.match(await commit(carol, id), {
+    status: 409,
+    body: { errorType: 'CONFIRMATION_REQUIRED', limit: { sent: 100, value: 75 } }
+  })
   t.equal((await commit(carol, id, { confirm: true })).status, 200)
-  t.match(await carol.post('/v1/sync?batch=true', { changes: puts(301) }), { status: 400, body: { limit: { name: 'batchChanges', value: 300, sent: 301 } } })
-  t.match(await carol.post('/v1/sync?batch=true', { changes: [put(1, 'x'.repeat(1000)), ...Array.from({ length: 100 }, (_, index) => put(index + 2, 'y'.repeat(1000)))] }), { status: 400, body: { limit: { name: 'batchBytes', value: 100_000 } } })
+  t.match(await carol.post('/v1/sync?batch=true', { changes: puts(301) }), {
+    status: 400,
+    body: { limit: { name: 'batchChanges', value: 300, sent: 301 } }
+  })
+  t.match(
+    await carol.post('/v1/sync?batch=true', {
+      changes: [put(1, 'x'.repeat(1000)), ...Array.from({ length: 100 }, (_, index) =>
+        put(index + 2, 'y'.repeat(1000)))]
+    }),
+    { status: 400, body: { limit: { name: 'batchBytes', value: 100_000 } } }
+  )
   const other = await begin(carol, puts(1))
-  t.match(await carol.post(`/v1/sync/batches/${other}`, { offset: 1, changes: [{ ...put(1), space: 'group:g' }] }), { status: 400, body: { errors: [{ pointer: '/changes/0/space' }] } })
+  t.match(
+    await carol.post(`/v1/sync/batches/${other}`, { offset: 1, changes: [{ ...put(1), space: 'group:g' }] }),
+    { status: 400, body: { errors: [{ pointer: '/changes/0/space' }] } }
+  )
 })
 
 t.test('a batch that nobody commits is gone after two hours, and nobody else has it', async (t) => {
   const dan = await hub.as({ tenant: 'acme', user: 'dan' })
   const id = await begin(dan, puts(1))
-  const others = [await hub.as({ tenant: 'acme', user: 'eve' }), await hub.as({ tenant: 'globex', user: 'dan' })]
-  for (const other of others) for (const answer of [await other.get(`/v1/sync/batches/${id}`), await commit(other, id), await other.delete(`/v1/sync/batches/${id}`)]) t.equal(answer.status, 404)
+  const others = [await hub.as({ tenant: 'acme', user: 'eve' }),
+    await hub.as({ tenant: 'globex', user: 'dan' })]
+  for (const other of others) {
+    for (
+      const answer of [await other.get(`/v1/sync/batches/${id}`), await commit(other, id),
+        await other.delete(`/v1/sync/batches/${id}`)]
+    ) t.equal(answer.status, 404)
+  }
   clock = 2 * 3600_000 - 1000
   t.equal((await dan.get(`/v1/sync/batches/${id}`)).status, 200)
   clock = 2 * 3600_000 + 1000
-  for (const answer of [await dan.get(`/v1/sync/batches/${id}`), await commit(dan, id), await dan.post(`/v1/sync/batches/${id}`, { offset: 1, changes: puts(1) })]) t.equal(answer.status, 404)
+  for (
+    const answer of [await dan.get(`/v1/sync/batches/${id}`), await commit(dan, id),
+      await dan.post(`/v1/sync/batches/${id}`, { offset: 1, changes: puts(1) })]
+  ) t.equal(answer.status, 404)
 })
 
 t.test('while a commit is under way nobody else writes, and nobody is told of a part of it', async (t) => {
@@ -98,13 +158,16 @@ t.test('while a commit is under way nobody else writes, and nobody is told of a 
   let seen: Promise<unknown>[] = []
   traced.fault = async (name, next) => {
     const result: unknown = await next()
-    if (!name.startsWith('TransactWrite') || (await logOf(store, 'eve2')).head?.lock?.part !== 2) return result
+    if (!name.startsWith('TransactWrite') || (await logOf(store, 'eve2')).head?.lock?.part !== 2) {
+      return result
+    }
     traced.fault = undefined
     t.match((await eve.get(`/v1/sync/batches/${id}`)).body, { state: 'committing', committed: 192 })
     t.match((await eve.get(`/v1/sync?cursor=${device.cursor}`)).body, { changes: [], more: true })
     t.match(await eve.post(`/v1/sync/batches/${id}`, { offset: 300, changes: puts(1) }), { status: 409 })
     t.match(await eve.delete(`/v1/sync/batches/${id}`), { status: 409 })
-    seen = [eve.put('/v1/bookmarks/b1', { ...page, title: 'later' }), other.put('/v1/bookmarks/b2', { ...page, title: 'later' })]
+    seen = [eve.put('/v1/bookmarks/b1', { ...page, title: 'later' }),
+      other.put('/v1/bookmarks/b2', { ...page, title: 'later' })]
     return result
   }
   t.match((await commit(eve, id)).body, { state: 'committed', first: 3, last: 6 })
@@ -114,11 +177,13 @@ t.test('while a commit is under way nobody else writes, and nobody is told of a 
   t.equal(device.held.size, 301)
 })
 
-for (const [who, finish] of Object.entries<(user: Person, id: string) => Promise<unknown>>({
-  'who commits it again': (user, id) => commit(user, id),
-  'the next who writes': (user) => user.put('/v1/bookmarks/next', page),
-  'the next who pulls': (user) => user.get('/v1/sync?limit=1000')
-})) {
+for (
+  const [who, finish] of Object.entries<(user: Person, id: string) => Promise<unknown>>({
+    'who commits it again': (user, id) => commit(user, id),
+    'the next who writes': (user) => user.put('/v1/bookmarks/next', page),
+    'the next who pulls': (user) => user.get('/v1/sync?limit=1000')
+  })
+) {
   t.test(`a commit that dies half way is finished by ${who}`, async (t) => {
     const user = await hub.as({ tenant: 'acme', user: `half-${who.length}` })
     const device = createDevice(user)
@@ -128,13 +193,20 @@ for (const [who, finish] of Object.entries<(user: Person, id: string) => Promise
     dieAfter(1, `half-${who.length}`)
     t.equal((await commit(user, id)).status, 503)
     traced.fault = undefined
-    t.match((await user.get(`/v1/sync?cursor=${device.cursor}`)).body, { changes: [], more: true }, 'nobody is told of half of it')
+    t.match(
+      (await user.get(`/v1/sync?cursor=${device.cursor}`)).body,
+      { changes: [], more: true },
+      'nobody is told of half of it'
+    )
     if (who === 'the next who pulls') await device.pull()
     else await finish(user, id)
     t.match((await user.get(`/v1/sync/batches/${id}`)).body, { state: 'committed', committed: 250 })
     await device.pull()
     t.equal(device.held.size, who === 'the next who writes' ? 252 : 251)
-    const { data } = await Head.get(spaceKey('acme', 'USER', `half-${who.length}`)).go({ ...store, consistent: true })
+    const { data } = await Head.get(spaceKey('acme', 'USER', `half-${who.length}`)).go({
+      ...store,
+      consistent: true
+    })
     t.notOk(data!.lock)
     t.match((await commit(user, id)).body, { state: 'committed', first: 3, last: 5 })
   })
@@ -157,15 +229,27 @@ t.test('two who commit the same batch at once commit it once', async (t) => {
   const ida = await hub.as({ tenant: 'acme', user: 'ida' })
   const other = person(await buildApp(hub.config, { logStream: { write: () => {} } }), ida.token)
   const id = await begin(ida, puts(200))
-  for (const { status, body } of await Promise.all([commit(ida, id), commit(other, id)])) t.match({ status, body }, { status: 200, body: { state: 'committed', first: 2, last: 4 } })
+  for (const { status, body } of await Promise.all([commit(ida, id), commit(other, id)])) {
+    t.match({ status, body }, { status: 200, body: { state: 'committed', first: 2, last: 4 } })
+  }
   t.match((await logOf(store, 'ida')).head, { n: 4, count: 200 })
 })
 
 t.test('deletes whose contents are more than a transaction takes are refused before anything is written', async (t) => {
   const jo = await hub.as({ tenant: 'acme', user: 'jo' })
   const value = 'x'.repeat(65_000)
-  for (let from = 0; from < 60; from += 15) await jo.post('/v1/sync', { changes: Array.from({ length: 15 }, (_, index) => ({ type: 'setting', id: `s${from + index}`, act: 'put', record: { value } })) })
-  const changes = Array.from({ length: 60 }, (_, index) => ({ type: 'setting', id: `s${index}`, act: 'delete' }))
+  for (let from = 0; from < 60; from += 15) {
+    await jo.post('/v1/sync', {
+      changes: Array.from(
+        { length: 15 },
+        (_, index) => ({ type: 'setting', id: `s${from + index}`, act: 'put', record: { value } })
+      )
+    })
+  }
+  const changes = Array.from(
+    { length: 60 },
+    (_, index) => ({ type: 'setting', id: `s${index}`, act: 'delete' })
+  )
   const refused = { status: 400, body: { limit: { name: 'transactionBytes', value: 3_000_000 } } }
   t.match(await jo.post('/v1/sync', { changes, confirm: true }), refused)
   const id = await begin(jo, puts(100))
@@ -175,7 +259,11 @@ t.test('deletes whose contents are more than a transaction takes are refused bef
   t.equal((await jo.put('/v1/bookmarks/free', page)).status, 201)
   const small = await begin(jo, changes.slice(0, 30))
   await jo.post(`/v1/sync/batches/${small}`, { offset: 30, changes: changes.slice(30) })
-  t.match((await commit(jo, small, { confirm: true })).body, { state: 'committed' }, 'in smaller requests they go')
+  t.match(
+    (await commit(jo, small, { confirm: true })).body,
+    { state: 'committed' },
+    'in smaller requests they go'
+  )
 })
 
 t.test('a batch that was swept in the middle of its commit does not hold its space for ever', async (t) => {

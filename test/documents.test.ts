@@ -13,7 +13,13 @@ import { startServer } from './harness/server.ts'
 
 const read = (path: string) => readFileSync(path, 'utf8')
 const readme = read('README.md')
-const manifest = JSON.parse(read('package.json')) as { version: string, scripts: Record<string, string>, dependencies: Record<string, string>, optionalDependencies: Record<string, string>, devDependencies: Record<string, string> }
+const manifest = JSON.parse(read('package.json')) as {
+  version: string,
+  scripts: Record<string, string>,
+  dependencies: Record<string, string>,
+  optionalDependencies: Record<string, string>,
+  devDependencies: Record<string, string>
+}
 const documents = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md']
 
 t.test('openapi.json is what the hub serves', async (t) => {
@@ -21,9 +27,30 @@ t.test('openapi.json is what the hub serves', async (t) => {
   const { body, status } = await hub.anyone.get('/openapi.json')
   t.equal(status, 200)
   t.strictSame(JSON.parse(read('openapi.json')), body, 'npm run openapi writes it anew')
-  t.match(body, { openapi: '3.1.0', info: { version: manifest.version }, components: { securitySchemes: { cognito: { type: 'oauth2', flows: { authorizationCode: { scopes: { openid: String, email: String, profile: String, 'sync-hub/tenant': String } } } } } } })
-  for (const [path, methods] of Object.entries<Record<string, { responses: object, summary?: string }>>(body.paths)) {
-    for (const [method, { summary }] of Object.entries(methods)) t.type(summary, 'string', `${method} ${path} says what it does`)
+  t.match(body, {
+    openapi: '3.1.0',
+    info: { version: manifest.version },
+    components: {
+      securitySchemes: {
+        cognito: {
+          type: 'oauth2',
+          flows: {
+            authorizationCode: {
+              scopes: { openid: String, email: String, profile: String, 'sync-hub/tenant': String }
+            }
+          }
+        }
+      }
+    }
+  })
+  for (
+    const [path, methods] of Object.entries<Record<string, { responses: object, summary?: string }>>(
+      body.paths
+    )
+  ) {
+    for (const [method, { summary }] of Object.entries(methods)) {
+      t.type(summary, 'string', `${method} ${path} says what it does`)
+    }
   }
 })
 
@@ -36,58 +63,99 @@ t.test('every variable is in .env.example, in README and in the code, and the ex
   const example = read('.env.example')
   const documented = [...example.matchAll(/^([A-Z_]+)=(.*)$/gm)]
   const names = documented.map(([, name]) => name!).sort()
-  const used = [...(read('src/config.ts') + read('src/environment.ts')).matchAll(/(?:env, |env\.)'?([A-Z][A-Z_]+)'?/g)].map(([, name]) => name!).filter((name) => !name.startsWith('AWS_SDK'))
+  const used = [
+    ...(read('src/config.ts') + read('src/environment.ts')).matchAll(/(?:env, |env\.)'?([A-Z][A-Z_]+)'?/g)
+  ].map(([, name]) => name!).filter((name) => !name.startsWith('AWS_SDK'))
   t.strictSame(names, [...new Set(used)].sort())
   for (const name of names) t.match(readme, `\`${name}\``, name)
-  for (const [, name, value] of documented) if (value !== '') t.doesNotThrow(() => loadConfig(name === 'TRUST_PROXY' ? {} : { [name!]: value }), `${name}=${value}`)
+  for (const [, name, value] of documented) {
+    if (value !== '') {
+      t.doesNotThrow(() => loadConfig(name === 'TRUST_PROXY' ? {} : { [name!]: value }), `${name}=${value}`)
+    }
+  }
   t.end()
 })
 
 t.test('every file and command that the documents name exists', (t) => {
   for (const document of documents) {
-    for (const [, path] of read(document).matchAll(/[`(]((?:src|entities|test|scripts)\/[\w./-]*|[\w.-]+\.(?:md|json|yaml|yml|toml))[`)]/g)) if (path !== 'entities/note.ts' && !/notes?\.ts$/.test(path!) && path !== 'sam-local.json') t.ok(existsSync(path!), `${document}: ${path}`)
-    for (const [, command] of read(document).matchAll(/npm run (?:-s |--silent )?([a-z:]+)/g)) t.ok(command! in manifest.scripts, `${document}: npm run ${command}`)
+    for (
+      const [, path] of read(document).matchAll(
+        /[`(]((?:src|entities|test|scripts)\/[\w./-]*|[\w.-]+\.(?:md|json|yaml|yml|toml))[`)]/g
+      )
+    ) {
+      if (path !== 'entities/note.ts' && !/notes?\.ts$/.test(path!) && path !== 'sam-local.json') {
+        t.ok(existsSync(path!), `${document}: ${path}`)
+      }
+    }
+    for (const [, command] of read(document).matchAll(/npm run (?:-s |--silent )?([a-z:]+)/g)) {
+      t.ok(command! in manifest.scripts, `${document}: npm run ${command}`)
+    }
   }
   t.end()
 })
 
-t.test('README\'s quick start does what it says, word for word', async (t) => {
+t.test("README's quick start does what it says, word for word", async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'sync-hub-test-'))
   t.teardown(() => rm(dir, { recursive: true, force: true }))
   // A curl that needs nothing but Node: the commands are run by a shell, as pasted.
-  await writeFile(join(dir, 'curl'), `#!${process.execPath}
+  await writeFile(
+    join(dir, 'curl'),
+    `#!${process.execPath}
 const { values: { request, header = [], data }, positionals: [url] } = require('node:util').parseArgs({ allowPositionals: true, options: { silent: { type: 'boolean', short: 's' }, request: { type: 'string', short: 'X' }, header: { type: 'string', short: 'H', multiple: true }, data: { type: 'string', short: 'd' } } })
 fetch(url, { method: request, headers: header.map((line) => line.split(/: (.*)/s, 2)), body: data }).then(async (answer) => console.log(await answer.text()))
-`)
+`
+  )
   await chmod(join(dir, 'curl'), 0o755)
-  const env: Record<string, string> = process.env.DYNAMODB_ENDPOINT === undefined ? {} : { DYNAMODB_ENDPOINT: process.env.DYNAMODB_ENDPOINT }
+  const env: Record<string, string> = process.env.DYNAMODB_ENDPOINT === undefined
+    ? {}
+    : { DYNAMODB_ENDPOINT: process.env.DYNAMODB_ENDPOINT }
   const server = await startServer({ DATA_DIR: join(dir, 'data'), ...env })
   t.teardown(() => server.end('SIGKILL'))
   const [, commands] = /In another terminal:\n\n```sh\n([^]*?)```/.exec(readme)!
   t.match(commands, /^TOKEN=[^\n]*\ncurl [^\n]*\ncurl /)
-  const { stdout } = await promisify(execFile)('/bin/sh', ['-ec', commands!.replaceAll('127.0.0.1:3000', `127.0.0.1:${server.port}`)], { env: { ...process.env, PORT: String(server.port), PATH: `${dir}${delimiter}${process.env.PATH}` } })
+  const { stdout } = await promisify(execFile)('/bin/sh', ['-ec',
+    commands!.replaceAll('127.0.0.1:3000', `127.0.0.1:${server.port}`)], {
+    env: { ...process.env, PORT: String(server.port), PATH: `${dir}${delimiter}${process.env.PATH}` }
+  })
   const [put, list] = stdout.trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>)
   t.match(put, { id: 'home', url: 'https://example.com', rev: 1 })
   t.match(list, { items: [{ id: 'home' }] })
   const [, script] = /Two people[^]*?```sh\n([^]*?)```/.exec(readme)!
-  const two = await promisify(execFile)('/bin/sh', ['-ec', script!.replaceAll('127.0.0.1:3000', `127.0.0.1:${server.port}`)])
-  t.strictSame(two.stdout.trim().split('\n'), [...readme.matchAll(/`(bob has [^`]*)`/g)].map(([, line]) => line), 'the two people, too')
+  const two = await promisify(execFile)('/bin/sh', ['-ec',
+    script!.replaceAll('127.0.0.1:3000', `127.0.0.1:${server.port}`)])
+  t.strictSame(
+    two.stdout.trim().split('\n'),
+    [...readme.matchAll(/`(bob has [^`]*)`/g)].map(([, line]) => line),
+    'the two people, too'
+  )
 })
 
 t.test('what is pinned is pinned, and the image holds only what it needs', (t) => {
-  for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.optionalDependencies, ...manifest.devDependencies })) t.match(version, name === 'typescript' ? /^~\d/ : /^\d+\.\d+\.\d+$/, `${name}@${version}`)
+  for (
+    const [name, version] of Object.entries({
+      ...manifest.dependencies,
+      ...manifest.optionalDependencies,
+      ...manifest.devDependencies
+    })
+  ) t.match(version, name === 'typescript' ? /^~\d/ : /^\d+\.\d+\.\d+$/, `${name}@${version}`)
   const dockerfile = read('Dockerfile')
   const [build, image] = dockerfile.split(/^FROM node:24-slim$/m) as [string, string]
   t.match(build, /^FROM node:24-slim AS build$/m)
   t.match(image, /^USER node$/m)
   t.match(image, /^HEALTHCHECK /m)
-  t.strictSame([...image.matchAll(/^COPY (.*)$/gm)].map(([, what]) => what), ['--from=build /hub/dist dist'], 'no node_modules, so no dev dependency and no embedded store')
+  t.strictSame(
+    [...image.matchAll(/^COPY (.*)$/gm)].map(([, what]) => what),
+    ['--from=build /hub/dist dist'],
+    'no node_modules, so no dev dependency and no embedded store'
+  )
   t.equal(read('.nvmrc').trim(), '24')
   t.end()
 })
 
 t.test('the documents speak of the project alone', (t) => {
-  for (const document of [...documents, '.env.example', 'Dockerfile', 'template.yaml']) t.notMatch(read(document), /\/(?:work|root|home)\//, document)
+  for (const document of [...documents, '.env.example', 'Dockerfile', 'template.yaml']) {
+    t.notMatch(read(document), /\/(?:work|root|home)\//, document)
+  }
   t.notMatch(read('package-lock.json'), /"resolved":/, 'the lockfile names no registry')
   t.end()
 })
@@ -96,8 +164,16 @@ t.test('README counts the forbidden request shapes that there are', async (t) =>
   t.match(read('README.md'), `${attacks('table', 'acme').length} forbidden request shapes`)
 })
 
-t.test('README\'s registry of issuers is one that the hub takes', async (t) => {
+t.test("README's registry of issuers is one that the hub takes", async (t) => {
   const [, registry] = /```jsonc\n([^]*?)```/.exec(read('README.md'))!
-  const { issuers } = loadConfig({ TABLE_NAME: 'hub', AWS_REGION: 'eu-west-1', DYNAMODB_ENDPOINT: 'http://127.0.0.1:8000', HUB_SECRET: 'x'.repeat(32), ISSUERS: registry!.replace(/^ *\/\/.*$/gm, '') })
-  t.strictSame(issuers.map(({ tenant }) => tenant), [{ claim: 'custom:tenant_id' }, { fixed: 'acme' }, { sub: true }])
+  const { issuers } = loadConfig({
+    TABLE_NAME: 'hub',
+    AWS_REGION: 'eu-west-1',
+    DYNAMODB_ENDPOINT: 'http://127.0.0.1:8000',
+    HUB_SECRET: 'x'.repeat(32),
+    ISSUERS: registry!.replace(/^ *\/\/.*$/gm, '')
+  })
+  t.strictSame(issuers.map(({ tenant }) => tenant), [{ claim: 'custom:tenant_id' }, { fixed: 'acme' }, {
+    sub: true
+  }])
 })

@@ -33,31 +33,67 @@ t.test('no body, token, title, URL, id or query of a user is ever in the log, wh
 t.test('each request is one line: who, what route, how it ended, how long it took', async (t) => {
   const hub = await startHub(t)
   const alice = await hub.as({ tenant: 'acme', user: 'alice' })
-  const { headers } = await alice.put('/v1/bookmarks/b1', { url: 'https://example.com', title: 'x' }, { 'x-request-id': 'from-the-client-1' })
+  const { headers } = await alice.put('/v1/bookmarks/b1', { url: 'https://example.com', title: 'x' }, {
+    'x-request-id': 'from-the-client-1'
+  })
   t.equal(headers['x-request-id'], 'from-the-client-1')
   await hub.anyone.get('/nowhere', { 'x-request-id': 'bad id\u0001' })
   const [put, missing] = hub.log.map((line) => JSON.parse(line) as Record<string, unknown>)
-  t.match(put, { level: 'info', requestId: 'from-the-client-1', tenantId: 'acme', method: 'PUT', route: '/v1/bookmarks/:id', status: 201, msg: 'request' })
+  t.match(put, {
+    level: 'info',
+    requestId: 'from-the-client-1',
+    tenantId: 'acme',
+    method: 'PUT',
+    route: '/v1/bookmarks/:id',
+    status: 201,
+    msg: 'request'
+  })
   t.type(put!.duration, 'number')
-  t.match(missing, { route: 'none', status: 404, requestId: /^[0-9a-f-]{36}$/ }, 'an id that is not well-formed is replaced')
+  t.match(
+    missing,
+    { route: 'none', status: 404, requestId: /^[0-9a-f-]{36}$/ },
+    'an id that is not well-formed is replaced'
+  )
 })
 
 t.test('limits refuse, name themselves and say when to come back', async (t) => {
   const hub = await startHub(t)
-  const limited = await startHub(t, { ...hub.config, issuers: [], limits: { ...hub.config.limits, requestsPerTenant: 3, requestsPerAddress: 8 } })
+  const limited = await startHub(t, {
+    ...hub.config,
+    issuers: [],
+    limits: { ...hub.config.limits, requestsPerTenant: 3, requestsPerAddress: 8 }
+  })
   const alice = await limited.as({ tenant: 'acme', user: 'alice' })
   const bob = await limited.as({ tenant: 'globex', user: 'bob' })
-  for (let request = 0; request < 3; request++) t.match(await alice.get('/v1/tenant'), { status: 200, headers: { 'ratelimit-policy': '"requestsPerTenant";q=3;w=60' } })
-  t.match(await alice.get('/v1/tenant'), { status: 429, headers: { 'retry-after': /^\d+$/, ratelimit: /^"requestsPerTenant";r=0;t=\d+$/ }, body: { errorType: 'RATE_LIMITED', limit: { name: 'requestsPerTenant', value: 3 } } })
-  t.equal((await bob.get('/v1/tenant')).status, 200, 'one tenant\'s burst does not refuse another')
+  for (let request = 0; request < 3; request++) {
+    t.match(await alice.get('/v1/tenant'), {
+      status: 200,
+      headers: { 'ratelimit-policy': '"requestsPerTenant";q=3;w=60' }
+    })
+  }
+  t.match(await alice.get('/v1/tenant'), {
+    status: 429,
+    headers: { 'retry-after': /^\d+$/, ratelimit: /^"requestsPerTenant";r=0;t=\d+$/ },
+    body: { errorType: 'RATE_LIMITED', limit: { name: 'requestsPerTenant', value: 3 } }
+  })
+  t.equal((await bob.get('/v1/tenant')).status, 200, "one tenant's burst does not refuse another")
   for (let request = 0; request < 3; request++) await limited.anyone.get('/v1/tenant')
-  t.match(await limited.anyone.get('/v1/tenant'), { status: 429, body: { limit: { name: 'requestsPerAddress' } } }, 'guessing tokens is bounded')
+  t.match(await limited.anyone.get('/v1/tenant'), {
+    status: 429,
+    body: { limit: { name: 'requestsPerAddress' } }
+  }, 'guessing tokens is bounded')
 })
 
 t.test('behind a proxy the address is the one that the proxy saw, not the one that the client wrote', async (t) => {
   const plain = await startHub(t)
-  const hub = await startHub(t, { ...plain.config, issuers: [], trustProxy: 1, limits: { ...plain.config.limits, requestsPerAddress: 3 } })
-  const from = async (forwarded: string) => (await hub.anyone.get('/v1/tenant', { 'x-forwarded-for': forwarded })).status
+  const hub = await startHub(t, {
+    ...plain.config,
+    issuers: [],
+    trustProxy: 1,
+    limits: { ...plain.config.limits, requestsPerAddress: 3 }
+  })
+  const from = async (forwarded: string) =>
+    (await hub.anyone.get('/v1/tenant', { 'x-forwarded-for': forwarded })).status
   for (let guess = 0; guess < 3; guess++) t.equal(await from(`10.0.0.${guess}, 203.0.113.7`), 401)
   t.equal(await from('10.0.0.9, 203.0.113.7'), 429)
   t.equal(await from('10.0.0.9, 203.0.113.8'), 401, 'another client is not held up')
@@ -70,20 +106,35 @@ t.test('what never becomes a request is answered all the same', async (t) => {
   const raw = async (text: string) => {
     const socket = connect(port, '127.0.0.1')
     let answer = ''
-    socket.on('data', (chunk: Buffer) => { answer += chunk.toString() }).on('error', () => {})
+    socket.on('data', (chunk: Buffer) => {
+      answer += chunk.toString()
+    }).on('error', () => {})
     socket.write(text)
     await once(socket, 'close')
     return answer
   }
   t.match(await raw('NONSENSE\r\n\r\n'), /^HTTP\/1\.1 400 [^]*application\/problem\+json/)
   t.match(await raw(`GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`), /^HTTP\/1\.1 431 /)
-  t.match(await raw('GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 400 [^]*2 Host headers/)
+  t.match(
+    await raw('GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n'),
+    /^HTTP\/1\.1 400 [^]*2 Host headers/
+  )
   t.match(await raw('GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 200 /)
 })
 
 t.test('pages of the named origins may call the hub, and no others', async (t) => {
   const hub = await startHub(t, { corsOrigins: ['https://app.example'] })
-  const preflight = (origin: string) => hub.anyone.request('OPTIONS', '/v1/bookmarks/b', undefined, { origin, 'access-control-request-method': 'PUT', 'access-control-request-headers': 'authorization,if-match' })
-  t.match((await preflight('https://app.example')).headers, { 'access-control-allow-origin': 'https://app.example' })
-  t.not((await preflight('https://evil.example')).headers['access-control-allow-origin'], 'https://evil.example')
+  const preflight = (origin: string) =>
+    hub.anyone.request('OPTIONS', '/v1/bookmarks/b', undefined, {
+      origin,
+      'access-control-request-method': 'PUT',
+      'access-control-request-headers': 'authorization,if-match'
+    })
+  t.match((await preflight('https://app.example')).headers, {
+    'access-control-allow-origin': 'https://app.example'
+  })
+  t.not(
+    (await preflight('https://evil.example')).headers['access-control-allow-origin'],
+    'https://evil.example'
+  )
 })

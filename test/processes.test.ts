@@ -10,7 +10,8 @@ import { startServer } from './harness/server.ts'
 import { storm } from './harness/storm.ts'
 import { startWire } from './harness/wire.ts'
 
-// Two hubs as they are deployed: a process each, with one table, one issuer, one secret, and nothing else in common.
+// Two hubs as they are deployed: a process each, with one table, one issuer, one secret, and nothing else in
+// common.
 const OPERATIONS = Number(process.env.SYNC_OPERATIONS ?? 300)
 const table = `processes-${randomUUID()}`
 const issuer = await startIssuer(t)
@@ -18,8 +19,17 @@ const store = await storeEndpoint()
 await createTable(store, table)
 const wire = await startWire(t, store, seeded(1))
 const env = {
-  TABLE_NAME: table, AWS_REGION: 'local', DYNAMODB_ENDPOINT: wire.endpoint, AWS_ACCESS_KEY_ID: 'any', AWS_SECRET_ACCESS_KEY: 'any', ISSUERS: JSON.stringify([issuer.entry]),
-  HUB_SECRET: 'a secret of at least 32 characters', LIMIT_REQUESTS_PER_ADDRESS: '0', LIMIT_REQUESTS_PER_TENANT: '0', LIMIT_SPACE_RECORDS: '1000000', LOG_LEVEL: 'warn'
+  TABLE_NAME: table,
+  AWS_REGION: 'local',
+  DYNAMODB_ENDPOINT: wire.endpoint,
+  AWS_ACCESS_KEY_ID: 'any',
+  AWS_SECRET_ACCESS_KEY: 'any',
+  ISSUERS: JSON.stringify([issuer.entry]),
+  HUB_SECRET: 'a secret of at least 32 characters',
+  LIMIT_REQUESTS_PER_ADDRESS: '0',
+  LIMIT_REQUESTS_PER_TENANT: '0',
+  LIMIT_SPACE_RECORDS: '1000000',
+  LOG_LEVEL: 'warn'
 }
 const servers = await Promise.all([startServer(env), startServer(env)])
 t.teardown(() => Promise.all(servers.map((server) => server.end('SIGKILL'))))
@@ -33,10 +43,18 @@ async function people (user: string): Promise<[Person, Person]> {
   return [remotePerson(servers[0].url, token), remotePerson(servers[1].url, token)]
 }
 
-/** Comes when a process has looked at a space for someone who waits there: the only reads of HEAD that may be out of date. */
-const looked = (user: string) => new Promise<void>((resolve) => {
-  wire.onRequest = (operation, { ConsistentRead, Key }) => { if (operation === 'GetItem' && ConsistentRead !== true && JSON.stringify(Key).includes(`#USER#${user}"`)) resolve() }
-})
+/**
+ * Comes when a process has looked at a space for someone who waits there: the only reads of HEAD that may be
+ * out of date.
+ */
+const looked = (user: string) =>
+  new Promise<void>((resolve) => {
+    wire.onRequest = (operation, { ConsistentRead, Key }) => {
+      if (
+        operation === 'GetItem' && ConsistentRead !== true && JSON.stringify(Key).includes(`#USER#${user}"`)
+      ) resolve()
+    }
+  })
 
 t.test('who waits at one process is woken by a write through the other', async (t) => {
   for (const [writes, waits, writer, waiter] of WAYS) {
@@ -50,15 +68,25 @@ t.test('who waits at one process is woken by a write through the other', async (
     const at = performance.now()
     t.equal((await both[writer].put('/v1/bookmarks/b', page)).status, 201)
     const { status, body } = await poll
-    t.match({ status, body }, { status: 200, body: { changes: [{ n: 2, ops: [{ id: 'b', act: 'put' }] }] } }, `${waits} is told of what ${writes} wrote`)
-    figure(t, `milliseconds from a write through ${writes} process to the answer of ${waits}`, Math.round(performance.now() - at))
+    t.match(
+      { status, body },
+      { status: 200, body: { changes: [{ n: 2, ops: [{ id: 'b', act: 'put' }] }] } },
+      `${waits} is told of what ${writes} wrote`
+    )
+    figure(
+      t,
+      `milliseconds from a write through ${writes} process to the answer of ${waits}`,
+      Math.round(performance.now() - at)
+    )
   }
 })
 
 /** The data of the events of a stream, as they come. */
-async function * events (t: Test, url: string, token: string): AsyncGenerator<any> {
+async function* events (t: Test, url: string, token: string): AsyncGenerator<any> {
   const end = new AbortController()
-  t.teardown(() => { end.abort() })
+  t.teardown(() => {
+    end.abort()
+  })
   const { body } = await fetch(url, { headers: { authorization: `Bearer ${token}` }, signal: end.signal })
   let text = ''
   for await (const chunk of body!.pipeThrough(new TextDecoderStream())) {
@@ -90,10 +118,23 @@ t.test('a stream of one process tells what is written through the other', async 
 
 t.test('8 writers and 4 pollers of one space, through both, on a bad network: nothing is lost, missed or doubled', async (t) => {
   wire.rates = { lost: 0.02, cut: 0.02 }
-  t.teardown(() => { wire.rates = { lost: 0, cut: 0 } })
+  t.teardown(() => {
+    wire.rates = { lost: 0, cut: 0 }
+  })
   const client = openClient({ ...loadConfig({}), dynamodbEndpoint: store })
-  t.teardown(() => { client.destroy() })
-  await storm(t, { people: await people('storm'), tenant: 'acme', user: 'storm', store: { client, table }, writers: 8, pollers: 4, operations: OPERATIONS, rest: OPERATIONS > 2000 ? 200 : 1 })
+  t.teardown(() => {
+    client.destroy()
+  })
+  await storm(t, {
+    people: await people('storm'),
+    tenant: 'acme',
+    user: 'storm',
+    store: { client, table },
+    writers: 8,
+    pollers: 4,
+    operations: OPERATIONS,
+    rest: OPERATIONS > 2000 ? 200 : 1
+  })
   figure(t, 'requests to the store', JSON.stringify(wire.counts))
   t.ok(wire.counts.lost > 0 && wire.counts.cut > 0)
 })

@@ -13,7 +13,10 @@ import { logOf } from './harness/log.ts'
 const { hub, traced, store } = await startTracedHub(t)
 const { config } = hub
 const page = { url: 'https://example.com', title: 'x' }
-t.beforeEach(() => { traced.fault = traced.wire = undefined; traced.reset() })
+t.beforeEach(() => {
+  traced.fault = traced.wire = undefined
+  traced.reset()
+})
 
 t.test('a process that slept while others wrote, and the sweep took their entries, does not use their numbers again', async (t) => {
   const other = await buildApp(config, { logStream: { write: () => {} } })
@@ -45,7 +48,10 @@ t.test('a lost reply does not write twice', async (t) => {
 t.test('when the store fails the answer is a constant 503, and the next write starts from what is really there', async (t) => {
   const gus = await hub.as({ tenant: 'acme', user: 'gus' })
   await gus.put('/v1/bookmarks/g0', page)
-  traced.fault = async (_name, next) => { await next(); throw Object.assign(new Error('arn:aws:iam::123456789012:role/secret'), { name: 'TimeoutError' }) }
+  traced.fault = async (_name, next) => {
+    await next()
+    throw Object.assign(new Error('arn:aws:iam::123456789012:role/secret'), { name: 'TimeoutError' })
+  }
   const failed = await gus.put('/v1/bookmarks/g1', page)
   t.match(failed, { status: 503, headers: { 'retry-after': 1 }, body: { errorType: 'STORE_UNAVAILABLE' } })
   t.notMatch(failed.text, /arn|secret|role/)
@@ -54,12 +60,19 @@ t.test('when the store fails the answer is a constant 503, and the next write st
   t.equal((await gus.put('/v1/bookmarks/g2', page)).status, 201)
   t.match((await logOf(store, 'gus')).head, { n: 4, count: 3 })
 
-  traced.fault = async () => { throw Object.assign(new Error('User: arn:aws:sts::1:x is not authorized'), { name: 'AccessDeniedException' }) }
+  traced.fault = async () => {
+    throw Object.assign(new Error('User: arn:aws:sts::1:x is not authorized'), {
+      name: 'AccessDeniedException'
+    })
+  }
   t.match(await gus.get('/v1/bookmarks/g1'), { status: 403, body: { errorType: 'UNAUTHORIZED_ACCESS' } })
   t.match(await gus.get('/v1/bookmarks'), { status: 403 }, 'and never an empty list')
-  traced.fault = async () => { throw Object.assign(new Error('the item is {secret}'), { name: 'ValidationException' }) }
+  traced.fault = async () => {
+    throw Object.assign(new Error('the item is {secret}'), { name: 'ValidationException' })
+  }
   const broken = await gus.get('/v1/bookmarks/g1')
-  t.strictSame([broken.status, Object.keys(broken.body), broken.body.title], [500, ['type', 'title', 'status', 'instance', 'errorType'], 'Something went wrong on our side'])
+  t.strictSame([broken.status, Object.keys(broken.body), broken.body.title], [500, ['type', 'title', 'status',
+    'instance', 'errorType'], 'Something went wrong on our side'])
   t.notMatch(hub.log.join(''), /\{secret\}/, 'not in the log either')
 })
 
@@ -67,11 +80,22 @@ t.test('conflicts are tried again, and in the end the client is told to', async 
   const hal = await hub.as({ tenant: 'acme', user: 'hal' })
   await hal.put('/v1/bookmarks/h0', page)
   let conflicts = 3
-  const conflict = () => Object.assign(new Error('conflict'), { name: 'TransactionCanceledException', CancellationReasons: [{ Code: 'TransactionConflict' }] })
-  traced.fault = async (name, next) => { if (name.startsWith('TransactWrite') && conflicts-- > 0) throw conflict(); return next() }
+  const conflict = () =>
+    Object.assign(new Error('conflict'), {
+      name: 'TransactionCanceledException',
+      CancellationReasons: [{ Code: 'TransactionConflict' }]
+    })
+  traced.fault = async (name, next) => {
+    if (name.startsWith('TransactWrite') && conflicts-- > 0) throw conflict()
+    return next()
+  }
   t.equal((await hal.put('/v1/bookmarks/h1', page)).status, 201)
   conflicts = Infinity
-  t.match(await hal.put('/v1/bookmarks/h2', page), { status: 503, headers: { 'retry-after': 1 }, body: { errorType: 'CONTENTION' } })
+  t.match(await hal.put('/v1/bookmarks/h2', page), {
+    status: 503,
+    headers: { 'retry-after': 1 },
+    body: { errorType: 'CONTENTION' }
+  })
   t.match((await logOf(store, 'hal')).head, { n: 2, count: 2 })
 })
 
@@ -79,7 +103,12 @@ t.test('a batch of reads that the store puts off is asked for again', async (t) 
   const writer = createWriter({ limits: config.limits, retentionDays: 90, commitLeaseSeconds: 5 })
   const space = spaceKey('acme', 'USER', 'ida')
   const definition = bookmark as unknown as Definition
-  const write = (ids: string[]): Write => ({ store, space, sessionId: 's1', changes: ids.map((id) => ({ definition, id, act: 'put', content: { ...page, tags: [] } })) })
+  const write = (ids: string[]): Write => ({
+    store,
+    space,
+    sessionId: 's1',
+    changes: ids.map((id) => ({ definition, id, act: 'put', content: { ...page, tags: [] } }))
+  })
   const ids = Array.from({ length: 60 }, (_, index) => `i${index}`)
   await writer.commit(write(ids))
   let put = 0
@@ -88,7 +117,14 @@ t.test('a batch of reads that the store puts off is asked for again', async (t) 
     const [keys] = Object.values<{ pk: string, sk: string }[]>(result.output.Responses ?? {})
     if (!name.startsWith('BatchGet') || put++ > 0 || keys === undefined) return result
     const [late, ...rest] = keys
-    return { ...result, output: { ...result.output, Responses: { [config.table]: rest }, UnprocessedKeys: { [config.table]: { Keys: [{ pk: late!.pk, sk: late!.sk }], ConsistentRead: true } } } }
+    return {
+      ...result,
+      output: {
+        ...result.output,
+        Responses: { [config.table]: rest },
+        UnprocessedKeys: { [config.table]: { Keys: [{ pk: late!.pk, sk: late!.sk }], ConsistentRead: true } }
+      }
+    }
   }
   const cold = createWriter({ limits: config.limits, retentionDays: 90, commitLeaseSeconds: 5 })
   const outcome: Outcome = await cold.commit(write(ids))
@@ -132,9 +168,13 @@ t.test('two processes with one Idempotency-Key: one effect, one answer', async (
   await Promise.all([here.put('/v1/bookmarks/warm', page), there.put('/v1/bookmarks/warm2', page)])
   for (let round = 0; round < 10; round++) {
     const key = { 'idempotency-key': `both-${round}` }
-    const [one, two] = await Promise.all([here.post('/v1/bookmarks', page, key), there.post('/v1/bookmarks', page, key)])
+    const [one, two] = await Promise.all([here.post('/v1/bookmarks', page, key),
+      there.post('/v1/bookmarks', page, key)])
     t.strictSame([two.status, two.text], [201, one.text])
-    const different = await Promise.all([here.post('/v1/bookmarks', page, { 'idempotency-key': `other-${round}` }), there.post('/v1/bookmarks', { ...page, title: 'y' }, { 'idempotency-key': `other-${round}` })])
+    const different = await Promise.all([
+      here.post('/v1/bookmarks', page, { 'idempotency-key': `other-${round}` }),
+      there.post('/v1/bookmarks', { ...page, title: 'y' }, { 'idempotency-key': `other-${round}` })
+    ])
     t.strictSame(different.map(({ status }) => status).sort(), [201, 422])
   }
   t.match((await logOf(store, 'lea')).head, { n: 22, count: 22 })
@@ -150,7 +190,11 @@ t.test('a record that never stands still is given up, and the client told to com
     if (name.startsWith('TransactWrite')) await rival.put('/v1/bookmarks/m', page)
     return next()
   }
-  t.match(await mia.patch('/v1/bookmarks/m', { title: 'z' }), { status: 503, headers: { 'retry-after': 1 }, body: { errorType: 'CONTENTION' } })
+  t.match(await mia.patch('/v1/bookmarks/m', { title: 'z' }), {
+    status: 503,
+    headers: { 'retry-after': 1 },
+    body: { errorType: 'CONTENTION' }
+  })
 })
 
 t.test('a time-ordered page has no holes where the store puts reads off', async (t) => {
@@ -163,7 +207,14 @@ t.test('a time-ordered page has no holes where the store puts reads off', async 
     const [rows] = Object.values<{ pk: string, sk: string }[]>(result.output.Responses ?? {})
     if (!name.startsWith('BatchGet') || rows === undefined || put++ > 0) return result
     const [late, ...rest] = rows
-    return { ...result, output: { ...result.output, Responses: { [config.table]: rest }, UnprocessedKeys: { [config.table]: { Keys: [{ pk: late!.pk, sk: late!.sk }] } } } }
+    return {
+      ...result,
+      output: {
+        ...result.output,
+        Responses: { [config.table]: rest },
+        UnprocessedKeys: { [config.table]: { Keys: [{ pk: late!.pk, sk: late!.sk }] } }
+      }
+    }
   }
   const { body } = await ned.get('/v1/bookmarks?sort=-createdAt')
   t.ok(put > 0)
@@ -174,7 +225,10 @@ t.test('a store that is away is 503 for reads and writes', async (t) => {
   const app = await buildApp({ ...config, dynamodbEndpoint: 'http://127.0.0.1:9', logLevel: 'silent' })
   t.teardown(() => app.close())
   const olga = person(app, (await hub.as({ tenant: 'acme', user: 'olga' })).token)
-  for (const answer of [await olga.get('/v1/bookmarks/b'), await olga.put('/v1/bookmarks/b', page), await olga.get('/v1/bookmarks')]) {
+  for (
+    const answer of [await olga.get('/v1/bookmarks/b'), await olga.put('/v1/bookmarks/b', page),
+      await olga.get('/v1/bookmarks')]
+  ) {
     t.match(answer, { status: 503, headers: { 'retry-after': 1 }, body: { errorType: 'STORE_UNAVAILABLE' } })
   }
 })
@@ -187,10 +241,12 @@ t.test('a write that another process did under the same Idempotency-Key is not a
   for (let round = 0; round < 5; round++) {
     await here.put('/v1/bookmarks/p', page)
     const gone = { 'idempotency-key': `delete-${round}` }
-    const deletes = await Promise.all([here.delete('/v1/bookmarks/p', gone), there.delete('/v1/bookmarks/p', gone)])
+    const deletes = await Promise.all([here.delete('/v1/bookmarks/p', gone),
+      there.delete('/v1/bookmarks/p', gone)])
     t.strictSame(deletes.map(({ status }) => status), [204, 204])
     const anew = { 'idempotency-key': `create-${round}`, 'if-none-match': '*' }
-    const creates = await Promise.all([here.put('/v1/bookmarks/p', page, anew), there.put('/v1/bookmarks/p', page, anew)])
+    const creates = await Promise.all([here.put('/v1/bookmarks/p', page, anew),
+      there.put('/v1/bookmarks/p', page, anew)])
     t.strictSame(creates.map(({ status }) => status), [201, 201])
   }
 })
@@ -198,11 +254,15 @@ t.test('a write that another process did under the same Idempotency-Key is not a
 t.test('a request whose first try was done is answered as that was, also where its key can be seen last', async (t) => {
   const rob = await hub.as({ tenant: 'acme', user: 'rob' })
   await rob.put('/v1/bookmarks/gone', page)
-  const sent: (readonly [string, (key: Record<string, string>) => Promise<{ status: number, text: string }>])[] = [
-    ['create', (key) => rob.put('/v1/bookmarks/r', page, { ...key, 'if-none-match': '*' })],
-    ['push', (key) => rob.post('/v1/sync', { changes: [{ type: 'bookmark', id: 'r2', act: 'put', ifMatch: 0, record: page }] }, key)],
-    ['delete', (key) => rob.post('/v1/sync', { changes: [{ type: 'bookmark', id: 'gone', act: 'delete' }] }, key)]
-  ]
+  const sent:
+    (readonly [string, (key: Record<string, string>) => Promise<{ status: number, text: string }>])[] = [[
+      'create',
+      (key) => rob.put('/v1/bookmarks/r', page, { ...key, 'if-none-match': '*' })
+    ], ['push', (key) =>
+      rob.post('/v1/sync', {
+        changes: [{ type: 'bookmark', id: 'r2', act: 'put', ifMatch: 0, record: page }]
+      }, key)], ['delete',
+      (key) => rob.post('/v1/sync', { changes: [{ type: 'bookmark', id: 'gone', act: 'delete' }] }, key)]]
   for (const [name, send] of sent) {
     const key = { 'idempotency-key': name }
     const first = await send(key)
@@ -210,7 +270,12 @@ t.test('a request whose first try was done is answered as that was, also where i
     // The records of its transaction are visible, the row under its key is not.
     let [hidden, busy] = [0, 0]
     traced.fault = async (command, next) => {
-      if (command === 'TransactWriteItemsCommand' && busy++ === 0) throw Object.assign(new Error('x'), { name: 'TransactionCanceledException', CancellationReasons: [{ Code: 'TransactionConflict' }] })
+      if (command === 'TransactWriteItemsCommand' && busy++ === 0) {
+        throw Object.assign(new Error('x'), {
+          name: 'TransactionCanceledException',
+          CancellationReasons: [{ Code: 'TransactionConflict' }]
+        })
+      }
       const result = await next()
       if (command !== 'GetItemCommand' || !String(result.output.Item?.sk).includes('IDEM')) return result
       hidden++
@@ -223,10 +288,18 @@ t.test('a request whose first try was done is answered as that was, also where i
     t.match(await rob.put('/v1/settings/other', { value: 1 }, key), { status: 422 })
   }
   traced.fault = async (command, next) => {
-    if (command === 'TransactWriteItemsCommand') throw Object.assign(new Error('x'), { name: 'TransactionCanceledException', CancellationReasons: [{ Code: 'TransactionConflict' }] })
+    if (command === 'TransactWriteItemsCommand') {
+      throw Object.assign(new Error('x'), {
+        name: 'TransactionCanceledException',
+        CancellationReasons: [{ Code: 'TransactionConflict' }]
+      })
+    }
     return next()
   }
-  t.match(await rob.put('/v1/bookmarks/r', page, { 'idempotency-key': 'new', 'if-none-match': '*' }), { status: 503, body: { errorType: 'CONTENTION' } }, 'where the store does not tell, nobody is told that it is refused')
+  t.match(await rob.put('/v1/bookmarks/r', page, { 'idempotency-key': 'new', 'if-none-match': '*' }), {
+    status: 503,
+    body: { errorType: 'CONTENTION' }
+  }, 'where the store does not tell, nobody is told that it is refused')
 })
 
 t.test('a queue that is too long turns writers away at once', async (t) => {
@@ -234,8 +307,15 @@ t.test('a queue that is too long turns writers away at once', async (t) => {
   await quinn.put('/v1/bookmarks/q', page)
   const writer = createWriter({ limits: config.limits, retentionDays: 90, commitLeaseSeconds: 5 })
   const space = spaceKey('acme', 'USER', 'quinn')
-  const write = (id: string): Write => ({ store, space, sessionId: undefined, changes: [{ definition: bookmark, id, act: 'put', content: { ...page, tags: [] } }] })
-  const results = await Promise.allSettled(Array.from({ length: 1100 }, (_, index) => writer.commit(write(`q${index}`))))
+  const write = (id: string): Write => ({
+    store,
+    space,
+    sessionId: undefined,
+    changes: [{ definition: bookmark, id, act: 'put', content: { ...page, tags: [] } }]
+  })
+  const results = await Promise.allSettled(
+    Array.from({ length: 1100 }, (_, index) => writer.commit(write(`q${index}`)))
+  )
   const refused = results.filter((result) => result.status === 'rejected')
   t.ok(refused.length > 0 && refused.length < 110, `${refused.length} of 1,100 turned away`)
   t.ok(refused.every(({ reason }) => reason.errorType === 'CONTENTION'))

@@ -9,8 +9,26 @@ const OPERATIONS = Number(process.env.SYNC_OPERATIONS ?? 300)
 const SEED = Number(process.env.SYNC_SEED ?? Date.now() % 1e9)
 
 t.test('16 writers and 8 pollers of one space, through two hubs with faults: nothing is lost, missed or doubled', async (t) => {
-  const world = await startWorld(t, SEED, { spread: 40, held: 0.3, conflict: 0.02, throttle: 0.02, cut: 0.02, lost: 0.02, unprocessed: 0.1 }, [600_000, -600_000])
-  // Pollers without a pause take four fifths of the processor: ten pulls for each three writes. A long storm is about the writers as well.
-  await storm(t, { people: await world.people('storm', 'alice'), tenant: 'storm', user: 'alice', store: world.store, writers: 16, pollers: 8, operations: OPERATIONS, rest: OPERATIONS > 2000 ? 200 : 1 })
+  const world = await startWorld(t, SEED, {
+    spread: 40,
+    held: 0.3,
+    conflict: 0.02,
+    throttle: 0.02,
+    cut: 0.02,
+    lost: 0.02,
+    unprocessed: 0.1
+  }, [600_000, -600_000])
+  // Pollers without a pause take four fifths of the processor: ten pulls for each three writes. A long storm
+  // is about the writers as well.
+  await storm(t, {
+    people: await world.people('storm', 'alice'),
+    tenant: 'storm',
+    user: 'alice',
+    store: world.store,
+    writers: 16,
+    pollers: 8,
+    operations: OPERATIONS,
+    rest: OPERATIONS > 2000 ? 200 : 1
+  })
   figure(t, 'faults', JSON.stringify(world.faults.counts))
 })

@@ -3,7 +3,8 @@ import type { AddressInfo } from 'node:net'
 
 /** What the two servers beside the hub share: nothing that costs anything per request. */
 
-// The channel closes with the benchmark, also when that is killed: a server left behind would hold its port and its CPU.
+// The channel closes with the benchmark, also when that is killed: a server left behind would hold its port
+// and its CPU.
 process.once('disconnect', () => process.exit())
 
 /** An environment variable that the benchmark sets. @throws Error naming it */

@@ -3,8 +3,9 @@ import aws4 from 'aws4'
 import { announce, required } from './child.ts'
 
 /**
- * The lower bound: what Node and this store can do when nothing else is done. No framework, no SDK, no token, no
- * validation: the user is a header, a bookmark is one string of JSON, and each call to the store is signed by hand.
+ * The lower bound: what Node and this store can do when nothing else is done. No framework, no SDK, no token,
+ * no validation: the user is a header, a bookmark is one string of JSON, and each call to the store is signed
+ * by hand.
  */
 
 const table = 'limit'
@@ -12,7 +13,10 @@ const { hostname, port, host } = new URL(required('STORE'))
 const agent = new Agent({ keepAlive: true })
 const credentials = { accessKeyId: 'local', secretAccessKey: 'local' }
 
-interface Row { sk: { S: string }, body: { S: string } }
+interface Row {
+  sk: { S: string }
+  body: { S: string }
+}
 
 async function text (message: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = []
@@ -28,16 +32,23 @@ function store<T> (operation: string, input: object): Promise<T> {
     region: 'local',
     method: 'POST',
     path: '/',
-    headers: { 'content-type': 'application/x-amz-json-1.0', 'x-amz-target': `DynamoDB_20120810.${operation}`, 'content-length': Buffer.byteLength(body) },
+    headers: {
+      'content-type': 'application/x-amz-json-1.0',
+      'x-amz-target': `DynamoDB_20120810.${operation}`,
+      'content-length': Buffer.byteLength(body)
+    },
     body
   }, credentials)
   return new Promise((resolve, reject) => {
-    const call = request({ agent, hostname, port, method: 'POST', path: '/', headers: signed.headers! }, (response) => {
-      text(response).then((answer) => {
-        if (response.statusCode === 200) resolve(JSON.parse(answer) as T)
-        else reject(new Error(`${operation} was answered with ${response.statusCode}: ${answer}`))
-      }, reject)
-    })
+    const call = request(
+      { agent, hostname, port, method: 'POST', path: '/', headers: signed.headers! },
+      (response) => {
+        text(response).then((answer) => {
+          if (response.statusCode === 200) resolve(JSON.parse(answer) as T)
+          else reject(new Error(`${operation} was answered with ${response.statusCode}: ${answer}`))
+        }, reject)
+      }
+    )
     call.on('error', reject)
     call.end(body)
   })
@@ -52,10 +63,18 @@ async function answer (incoming: IncomingMessage): Promise<string | undefined> {
     return body
   }
   if (id !== '') {
-    const { Item } = await store<{ Item?: Row }>('GetItem', { Key: { pk: { S: pk }, sk: { S: id } }, ConsistentRead: true })
+    const { Item } = await store<{ Item?: Row }>('GetItem', {
+      Key: { pk: { S: pk }, sk: { S: id } },
+      ConsistentRead: true
+    })
     return Item?.body.S
   }
-  const { Items } = await store<{ Items: Row[] }>('Query', { KeyConditionExpression: 'pk = :pk', ExpressionAttributeValues: { ':pk': { S: pk } }, Limit: 50, ConsistentRead: true })
+  const { Items } = await store<{ Items: Row[] }>('Query', {
+    KeyConditionExpression: 'pk = :pk',
+    ExpressionAttributeValues: { ':pk': { S: pk } },
+    Limit: 50,
+    ConsistentRead: true
+  })
   return `{"items":[${Items.map(({ body }) => body.S).join()}]}`
 }
 
@@ -67,7 +86,10 @@ await store('CreateTable', {
 const server = createServer((incoming, outgoing) => {
   answer(incoming).then((body) => {
     if (body === undefined) outgoing.writeHead(404).end()
-    else outgoing.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }).end(body)
+    else {
+      const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
+      outgoing.writeHead(200, headers).end(body)
+    }
   }, (error: unknown) => {
     console.error(error)
     outgoing.writeHead(500).end()

@@ -9,7 +9,8 @@ import { ALL, amountOf, drive, OPERATIONS, USERS, verify, type Operation } from 
 import { renderTable, type Result } from './table.ts'
 import { SERVERS, startServer, type Server, type ServerName } from './servers.ts'
 
-const USAGE = `npm run bench: what the hub costs, beside two other servers that do the same work on the same store
+const USAGE =
+  `npm run bench: what the hub costs, beside two other servers that do the same work on the same store
 
   npm run -s bench -- [--rounds 5] [--amount 1000] [--connections 16] [--only hub,put ...]
 
@@ -25,7 +26,13 @@ const USAGE = `npm run bench: what the hub costs, beside two other servers that 
 The table goes to standard output, progress to standard error. Exit code 1 where an answer was not 2xx or a bookmark
 did not read back as it was written. Everything stays on 127.0.0.1 and in a temporary directory that is removed.`
 
-interface Plan { rounds: number, amount: number, connections: number, servers: ServerName[], operations: Operation[] }
+interface Plan {
+  rounds: number
+  amount: number
+  connections: number
+  servers: ServerName[]
+  operations: Operation[]
+}
 
 const say = (line: string) => process.stderr.write(`${line}\n`)
 
@@ -59,16 +66,28 @@ async function main (): Promise<void> {
   for (const server of servers) {
     say(`${server.name}: writing ${ALL} bookmarks, warming up`)
     await drive(server, 'put', 0, ALL, connections)
-    for (const operation of operations) await drive(server, operation, 0, amountOf(operation, amount, connections), connections)
+    for (const operation of operations) {
+      await drive(server, operation, 0, amountOf(operation, amount, connections), connections)
+    }
   }
 
   const results: Result[] = []
   for (let round = 1; round <= rounds; round++) {
     for (const operation of operations) {
       for (const server of servers) {
-        const figures = await drive(server, operation, round, amountOf(operation, amount, connections), connections)
+        const figures = await drive(
+          server,
+          operation,
+          round,
+          amountOf(operation, amount, connections),
+          connections
+        )
         results.push({ server: server.name, operation, round, ...figures })
-        say(`round ${round} of ${rounds}, ${OPERATIONS[operation]}, ${server.name}: ${Math.round(figures.rate)}/s`)
+        say(
+          `round ${round} of ${rounds}, ${OPERATIONS[operation]}, ${server.name}: ${
+            Math.round(figures.rate)
+          }/s`
+        )
       }
     }
   }
@@ -76,33 +95,55 @@ async function main (): Promise<void> {
     const count = await verify(server, operations.includes('put') ? rounds : 0, amount)
     say(`${server.name}: ${count} bookmarks and their lists read back as they were written`)
   }
-  console.log(renderTable(results, `Node.js ${process.version}, ${process.platform} ${process.arch}, ${availableParallelism()} cores shared by server, store and load generator, ${new Date().toISOString().slice(0, 10)}. Medians of ${rounds} round${rounds === 1 ? '' : 's'} of ${amount} requests (a quarter of it for lists) over ${connections} connections, ${USERS.length} users.`))
+  console.log(
+    renderTable(
+      results,
+      `Node.js ${process.version}, ${process.platform} ${process.arch}, ${availableParallelism()} cores shared by server, store and load generator, ${
+        new Date().toISOString().slice(0, 10)
+      }. Medians of ${rounds} round${
+        rounds === 1 ? '' : 's'
+      } of ${amount} requests (a quarter of it for lists) over ${connections} connections, ${USERS.length} users.`
+    )
+  )
 }
 
 /** @returns undefined where only help was asked for. @throws Error saying what a flag may be */
 function readFlags (): Plan | undefined {
   const { values } = parseArgs({
-    options: { rounds: { type: 'string', default: '5' }, amount: { type: 'string', default: '1000' }, connections: { type: 'string', default: '16' }, only: { type: 'string', multiple: true, default: [] }, help: { type: 'boolean' } }
+    options: {
+      rounds: { type: 'string', default: '5' },
+      amount: { type: 'string', default: '1000' },
+      connections: { type: 'string', default: '16' },
+      only: { type: 'string', multiple: true, default: [] },
+      help: { type: 'boolean' }
+    }
   })
   if (values.help === true) return undefined
   const number = (name: 'rounds' | 'amount' | 'connections', max: number) => {
     const value = Number(values[name])
-    if (!Number.isInteger(value) || value < 1 || value > max) throw new Error(`--${name} is a whole number from 1 to ${max}, not "${values[name]}"`)
+    if (!Number.isInteger(value) || value < 1 || value > max) {
+      throw new Error(`--${name} is a whole number from 1 to ${max}, not "${values[name]}"`)
+    }
     return value
   }
-  const [rounds, amount, connections] = [number('rounds', 100), number('amount', 100_000), number('connections', 256)]
+  const [rounds, amount, connections] = [number('rounds', 100), number('amount', 100_000),
+    number('connections', 256)]
   if (amount < connections) throw new Error(`--amount is at least --connections (${connections})`)
   const only = values.only.flatMap((names) => names.split(','))
   const all = Object.keys(OPERATIONS) as Operation[]
   const stray = only.find((name) => ![...SERVERS, ...all].includes(name as never))
   if (stray !== undefined) throw new Error(`--only takes ${[...SERVERS, ...all].join(', ')}, not "${stray}"`)
-  const chosen = <T extends string>(names: readonly T[]) => names.some((name) => only.includes(name)) ? names.filter((name) => only.includes(name)) : [...names]
+  const chosen = <T extends string>(names: readonly T[]) =>
+    names.some((name) => only.includes(name)) ? names.filter((name) => only.includes(name)) : [...names]
   return { rounds, amount, connections, servers: chosen(SERVERS), operations: chosen(all) }
 }
 
 function build (): void {
   say('building dist/')
-  const { status } = spawnSync(process.execPath, ['--import', 'tsx', 'scripts/build.ts'], { cwd: fileURLToPath(new URL('../../', import.meta.url)), stdio: ['ignore', 2, 2] })
+  const { status } = spawnSync(process.execPath, ['--import', 'tsx', 'scripts/build.ts'], {
+    cwd: fileURLToPath(new URL('../../', import.meta.url)),
+    stdio: ['ignore', 2, 2]
+  })
   if (status !== 0) throw new Error('the hub could not be built')
 }
 

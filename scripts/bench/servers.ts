@@ -30,7 +30,12 @@ const READY_WITHIN_MS = 60_000
 const STOPPED_WITHIN_MS = 5_000
 
 /** Starts one server on loopback, with its rows in a file under `dir`: the same durability for all. */
-export async function startServer (name: ServerName, dir: string, users: readonly string[], defer: Defer): Promise<Server> {
+export async function startServer (
+  name: ServerName,
+  dir: string,
+  users: readonly string[],
+  defer: Defer
+): Promise<Server> {
   const dataDir = join(dir, name)
   mkdirSync(dataDir)
   silenceSdkNotice()
@@ -47,16 +52,43 @@ export async function startServer (name: ServerName, dir: string, users: readonl
   const issuer = createLocalIssuer(`http://127.0.0.1:${port}/local`, privateKey)
   const tokens = await Promise.all(users.map((user) => issuer.mint({ tenant: 'bench', user })))
   const { url, pid } = name === 'hub'
-    ? await start(name, ['--enable-source-maps', 'dist/server.mjs'], { PORT: String(port), DATA_DIR: dataDir, DYNAMODB_ENDPOINT: store.endpoint, LOG_LEVEL: 'info' }, defer)
-    : await start(name, beside, { STORE: store.endpoint, ISSUER: issuer.entry.issuer, PUBLIC_KEY: createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }).toString() }, defer)
-  return { name, url, pid, credentials: tokens.map(({ access_token: token }) => ({ authorization: `Bearer ${token}` })) }
+    ? await start(name, ['--enable-source-maps', 'dist/server.mjs'], {
+      PORT: String(port),
+      DATA_DIR: dataDir,
+      DYNAMODB_ENDPOINT: store.endpoint,
+      LOG_LEVEL: 'info'
+    }, defer)
+    : await start(name, beside, {
+      STORE: store.endpoint,
+      ISSUER: issuer.entry.issuer,
+      PUBLIC_KEY: createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }).toString()
+    }, defer)
+  return {
+    name,
+    url,
+    pid,
+    credentials: tokens.map(({ access_token: token }) => ({ authorization: `Bearer ${token}` }))
+  }
 }
 
-/** Starts a server and waits for its own word on standard error. Standard output, the hub's log, goes to the null device. */
-async function start (name: ServerName, args: string[], own: Record<string, string>, defer: Defer): Promise<{ url: string, pid: number }> {
+/**
+ * Starts a server and waits for its own word on standard error. Standard output, the hub's log, goes to the
+ * null device.
+ */
+async function start (
+  name: ServerName,
+  args: string[],
+  own: Record<string, string>,
+  defer: Defer
+): Promise<{ url: string, pid: number }> {
   // Only what is named here: a TABLE_NAME in somebody's shell must not lead the load to a real table.
   const { PATH = '' } = process.env
-  const env = { PATH, NODE_ENV: 'production', AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true', ...own }
+  const env = {
+    PATH,
+    NODE_ENV: 'production',
+    AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
+    ...own
+  }
   const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
   defer(() => stop(child))
   const said: string[] = []

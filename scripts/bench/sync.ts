@@ -19,7 +19,13 @@ const USAGE = `npm run bench:sync: how soon a change is told, and how the cost o
 
 One process on 127.0.0.1 with an embedded store in memory. Tables go to standard output, progress to standard error.`
 
-const { values: { changes, records, help } } = parseArgs({ options: { changes: { type: 'string', default: '200' }, records: { type: 'string', default: '1000,50000' }, help: { type: 'boolean' } } })
+const { values: { changes, records, help } } = parseArgs({
+  options: {
+    changes: { type: 'string', default: '200' },
+    records: { type: 'string', default: '1000,50000' },
+    help: { type: 'boolean' }
+  }
+})
 const sizes = records.split(',').map(Number)
 if (help === true) console.log(USAGE)
 else if (!sizes.every(isSize) || !isSize(Number(changes))) {
@@ -36,7 +42,14 @@ async function main (count: number, sizes: number[]): Promise<void> {
   const store = await startEmbeddedStore(undefined)
   await createTable(store.endpoint, 'bench')
   const port = await freePort()
-  const issuer = createLocalIssuer(`http://127.0.0.1:${port}/local`, generateKeyPairSync('rsa', { modulusLength: 2048, privateKeyEncoding: { type: 'pkcs8', format: 'pem' }, publicKeyEncoding: { type: 'spki', format: 'pem' } }).privateKey)
+  const issuer = createLocalIssuer(
+    `http://127.0.0.1:${port}/local`,
+    generateKeyPairSync('rsa', {
+      modulusLength: 2048,
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+      publicKeyEncoding: { type: 'spki', format: 'pem' }
+    }).privateKey
+  )
   const keys = Fastify()
   await keys.register(issuer.plugin)
   await keys.listen({ host: '127.0.0.1', port })
@@ -45,18 +58,36 @@ async function main (count: number, sizes: number[]): Promise<void> {
     const client = openClient(config, credentials)
     client.middlewareStack.add((next) => async (args) => {
       const result = await next({ ...args, input: { ...args.input, ReturnConsumedCapacity: 'TOTAL' } })
-      for (const { CapacityUnits = 0 } of [(result.output as { ConsumedCapacity?: { CapacityUnits?: number }[] }).ConsumedCapacity ?? []].flat()) units += CapacityUnits
+      for (
+        const { CapacityUnits = 0 } of [
+          (result.output as { ConsumedCapacity?: { CapacityUnits?: number }[] }).ConsumedCapacity ?? []
+        ].flat()
+      ) units += CapacityUnits
       return result
     }, { step: 'initialize' })
     return client
   }
-  const app = await buildApp({ ...loadConfig({}), dynamodbEndpoint: store.endpoint, table: 'bench', issuers: [issuer.entry], secret: 'only for this run, 32 characters', logLevel: 'silent' }, { open })
+  const app = await buildApp({
+    ...loadConfig({}),
+    dynamodbEndpoint: store.endpoint,
+    table: 'bench',
+    issuers: [issuer.entry],
+    secret: 'only for this run, 32 characters',
+    logLevel: 'silent'
+  }, { open })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
 
   async function person (user: string) {
     const { access_token: token } = await issuer.mint({ tenant: 'bench', user })
     return async (method: string, path: string, body?: unknown) => {
-      const answer = await fetch(url + path, { method, headers: { authorization: `Bearer ${token}`, ...body !== undefined && { 'content-type': 'application/json' } }, ...body !== undefined && { body: JSON.stringify(body) } })
+      const answer = await fetch(url + path, {
+        method,
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...body !== undefined && { 'content-type': 'application/json' }
+        },
+        ...body !== undefined && { body: JSON.stringify(body) }
+      })
       if (!answer.ok) throw new Error(`${method} ${path}: ${await answer.text()}`)
       return { token, body: await answer.json() as { cursor: string, more: boolean, changes: object[] } }
     }
@@ -68,21 +99,35 @@ async function main (count: number, sizes: number[]): Promise<void> {
   await keys.close()
   await store.stop()
 
-  /** From the answer to a write until another connection of the user has the change; negative where it had it first. */
+  /**
+   * From the answer to a write until another connection of the user has the change; negative where it had it
+   * first.
+   */
   async function live (): Promise<string> {
     const ask = await person('live')
     const { token, body } = await ask('GET', '/v1/sync')
     let { cursor } = body
-    const request = get(`${url}/v1/sync/live?cursor=${cursor}`, { headers: { authorization: `Bearer ${token}` } })
+    const request = get(`${url}/v1/sync/live?cursor=${cursor}`, {
+      headers: { authorization: `Bearer ${token}` }
+    })
     const [response] = await once(request, 'response') as [IncomingMessage]
     let told = (_time: number) => {}
-    response.on('data', (chunk) => { if (String(chunk).includes('event: changes')) told(performance.now()) })
+    response.on('data', (chunk) => {
+      if (String(chunk).includes('event: changes')) told(performance.now())
+    })
     const times: Record<string, number[]> = { stream: [], 'long poll': [] }
     const after: Record<string, number[]> = { stream: [], 'long poll': [] }
     for (let index = 0; index < count; index++) {
-      const event = new Promise<number>((resolve) => { told = resolve })
-      const poll = ask('GET', `/v1/sync?cursor=${cursor}&wait=20`).then((answer) => ({ cursor: answer.body.cursor, at: performance.now() }))
-      await new Promise((resolve) => { setTimeout(resolve, 30) }) // until the poll waits
+      const event = new Promise<number>((resolve) => {
+        told = resolve
+      })
+      const poll = ask('GET', `/v1/sync?cursor=${cursor}&wait=20`).then((answer) => ({
+        cursor: answer.body.cursor,
+        at: performance.now()
+      }))
+      await new Promise((resolve) => {
+        setTimeout(resolve, 30)
+      }) // until the poll waits
       const sentAt = performance.now()
       await ask('PUT', `/v1/bookmarks/b${index % 50}`, { url: 'https://example.com', title: `${index}` })
       const answeredAt = performance.now()
@@ -96,31 +141,54 @@ async function main (count: number, sizes: number[]): Promise<void> {
     }
     request.destroy()
     const show = (all: number[]) => `${quantile(all, 0.5).toFixed(1)} | ${quantile(all, 0.99).toFixed(1)}`
-    const rows = Object.keys(times).map((name) => `| ${name} | ${show(after[name]!)} | ${show(times[name]!)} |`)
-    return [`${count} changes, told to another connection of the same process, in milliseconds:`, '| told by | after the write was answered, p50 | p99 | after it was sent, p50 | p99 |', '|---|---:|---:|---:|---:|', ...rows].join('\n')
+    const rows = Object.keys(times).map((name) =>
+      `| ${name} | ${show(after[name]!)} | ${show(times[name]!)} |`
+    )
+    return [`${count} changes, told to another connection of the same process, in milliseconds:`,
+      '| told by | after the write was answered, p50 | p99 | after it was sent, p50 | p99 |',
+      '|---|---:|---:|---:|---:|', ...rows].join('\n')
   }
 
   async function growth (): Promise<string> {
     const rows: string[] = []
     for (const size of sizes) {
       const ask = await person(`size-${size}`)
-      const change = (index: number, title: string) => ({ type: 'bookmark', id: `r${String(index).padStart(6, '0')}`, act: 'put', record: { url: 'https://example.com/some/page', title } })
+      const change = (index: number, title: string) => ({
+        type: 'bookmark',
+        id: `r${String(index).padStart(6, '0')}`,
+        act: 'put',
+        record: { url: 'https://example.com/some/page', title }
+      })
       for (let from = 0; from < size; from += 98) {
         if (from % 9800 === 0) process.stderr.write(`${from} of ${size} records\n`)
-        await ask('POST', '/v1/sync', { changes: Array.from({ length: Math.min(98, size - from) }, (_, index) => change(from + index, 'x')) })
+        await ask('POST', '/v1/sync', {
+          changes: Array.from({ length: Math.min(98, size - from) }, (_, index) => change(from + index, 'x'))
+        })
       }
       units = 0
       let [cursor, pages, startedAt] = ['', 0, performance.now()]
-      for (let more = true; more; pages++) ({ cursor, more } = (await ask('GET', `/v1/sync?limit=1000${cursor && `&cursor=${cursor}`}`)).body)
+      for (let more = true; more; pages++) {
+        ;({ cursor, more } = (await ask('GET', `/v1/sync?limit=1000${cursor && `&cursor=${cursor}`}`)).body)
+      }
       const snapshot = { units, ms: performance.now() - startedAt }
-      for (let index = 0; index < 50; index++) await ask('PUT', `/v1/bookmarks/r${String(Math.floor(index * size / 50)).padStart(6, '0')}`, { url: 'https://example.com/some/page', title: 'edited' })
+      for (let index = 0; index < 50; index++) {
+        await ask('PUT', `/v1/bookmarks/r${String(Math.floor(index * size / 50)).padStart(6, '0')}`, {
+          url: 'https://example.com/some/page',
+          title: 'edited'
+        })
+      }
       units = 0
       startedAt = performance.now()
       const { body } = await ask('GET', `/v1/sync?cursor=${cursor}`)
       if (body.changes.length !== 50) throw new Error(`${body.changes.length} changes and not 50`)
-      rows.push(`| ${size.toLocaleString('en')} | ${units} | ${(performance.now() - startedAt).toFixed(0)} | ${snapshot.units.toLocaleString('en')} | ${pages} | ${snapshot.ms.toFixed(0)} |`)
+      rows.push(
+        `| ${size.toLocaleString('en')} | ${units} | ${(performance.now() - startedAt).toFixed(0)} | ${
+          snapshot.units.toLocaleString('en')
+        } | ${pages} | ${snapshot.ms.toFixed(0)} |`
+      )
     }
-    return ['| records in the space | pull of 50 edits, RCU | ms | first sync, RCU | answers | ms |', '|---:|---:|---:|---:|---:|---:|', ...rows].join('\n')
+    return ['| records in the space | pull of 50 edits, RCU | ms | first sync, RCU | answers | ms |',
+      '|---:|---:|---:|---:|---:|---:|', ...rows].join('\n')
   }
 }
 

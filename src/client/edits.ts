@@ -3,13 +3,27 @@ import { keyOf, metaOf, type Draft, type Edit, type Held } from './state.ts'
 import { sentEditOf } from './view.ts'
 import { contentOf, type Content, type Target } from './wire.ts'
 
-/** Notes what the user wants a record to be (undefined: gone). Edits of a record that were not sent become one. */
+/**
+ * Notes what the user wants a record to be (undefined: gone). Edits of a record that were not sent become
+ * one.
+ */
 export function note (draft: Draft, target: Target, content: Content | undefined): void {
   const { space, type, id } = target
   const [waiting, sent] = [draft.get('edits', keyOf(target)), sentEditOf(draft, target)]
   // On top of what is on its way, the base is put right when that is answered.
-  const base = waiting?.base ?? (sent === undefined ? baseOf(draft.get(metaOf(draft).shown, keyOf(target))) : { rev: sent.base.rev, content: sent.content })
-  keep(draft, { space, type, id, content, base, order: waiting?.order ?? draft.nextOrder(), conflicts: waiting?.conflicts ?? 0 })
+  const base = waiting?.base ??
+    (sent === undefined
+      ? baseOf(draft.get(metaOf(draft).shown, keyOf(target)))
+      : { rev: sent.base.rev, content: sent.content })
+  keep(draft, {
+    space,
+    type,
+    id,
+    content,
+    base,
+    order: waiting?.order ?? draft.nextOrder(),
+    conflicts: waiting?.conflicts ?? 0
+  })
 }
 
 /** Puts an edit back that was not applied. What the user did since goes on top of it. */
@@ -25,7 +39,8 @@ export function rebase (draft: Draft, { space, type, id }: Target, base: Edit['b
 }
 
 /** What an edit starts from that is made on a record as it is now. */
-export const baseOf = (held: Held | undefined): Edit['base'] => held === undefined ? { rev: 0 } : { rev: held.rev, content: contentOf(held.record) }
+export const baseOf = (held: Held | undefined): Edit['base'] =>
+  held === undefined ? { rev: 0 } : { rev: held.rev, content: contentOf(held.record) }
 
 /** What is as it was is nothing to push. */
 function keep (draft: Draft, edit: Edit): void {

@@ -1,8 +1,12 @@
 /** One event of a stream. */
-export interface ServerEvent { readonly event: string, readonly data: string }
+export interface ServerEvent {
+  readonly event: string
+  readonly data: string
+}
 
 /**
- * Reads server-sent events (WHATWG HTML, section 9.2) from chunks of bytes. Comments and what has no data are no events.
+ * Reads server-sent events (WHATWG HTML, section 9.2) from chunks of bytes. Comments and what has no data are
+ * no events.
  * @returns takes a chunk, and gives the events that it completes
  */
 export function createEventReader (): (chunk: Uint8Array) => ServerEvent[] {
@@ -23,7 +27,9 @@ export function createEventReader (): (chunk: Uint8Array) => ServerEvent[] {
         else if (field === 'event') event = value!
         return []
       }
-      const complete = data.length === 0 ? [] : [{ event: event === '' ? 'message' : event, data: data.join('\n') }]
+      const complete = data.length === 0
+        ? []
+        : [{ event: event === '' ? 'message' : event, data: data.join('\n') }]
       ;[event, data] = ['', []]
       return complete
     })

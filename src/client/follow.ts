@@ -8,7 +8,9 @@ import { HubProblem, isCursorLost, isTransient, type Page, type ProblemBody } fr
 /** The hub says something every 15 s. */
 const SILENCE_MS = 45_000
 const POLL_SECONDS = 25
-/** A stream ends after some minutes, and all those of a hub when it goes: not everyone comes again at once. */
+/**
+ * A stream ends after some minutes, and all those of a hub when it goes: not everyone comes again at once.
+ */
 const RECONNECT_MS = 1000
 
 export interface FollowOptions {
@@ -23,11 +25,16 @@ export interface FollowOptions {
 }
 
 /**
- * Keeps a device in step until the signal comes: changes come in over a stream of events, or by long polls where there
- * can be none, and edits go out as they are made. What may pass is waited for, ever longer up to 30 s.
- * @throws HubProblem where waiting does not help, such as a token that is refused; what the store or the app throws
+ * Keeps a device in step until the signal comes: changes come in over a stream of events, or by long polls
+ * where there can be none, and edits go out as they are made. What may pass is waited for, ever longer up to
+ * 30 s.
+ * @throws HubProblem where waiting does not help, such as a token that is refused; what the store or the
+ *   app throws
  */
-export async function follow ({ state, http, sleep, random, pull, push, edited }: FollowOptions, given: readonly (AbortSignal | undefined)[]): Promise<void> {
+export async function follow (
+  { state, http, sleep, random, pull, push, edited }: FollowOptions,
+  given: readonly (AbortSignal | undefined)[]
+): Promise<void> {
   const { signal, end } = linked(...given)
   let streaming = true
   // Where one way ends in failure, the other is ended as well, and waited for.
@@ -39,7 +46,9 @@ export async function follow ({ state, http, sleep, random, pull, push, edited }
   async function insist (work: (well: () => void) => Promise<void>): Promise<void> {
     for (let failures = 0; !signal.aborted;) {
       try {
-        await work(() => { failures = 0 })
+        await work(() => {
+          failures = 0
+        })
         failures = 0
       } catch (error) {
         if (signal.aborted) return
@@ -56,7 +65,11 @@ export async function follow ({ state, http, sleep, random, pull, push, edited }
     try {
       await (streaming ? stream(cursor, well) : poll(cursor))
     } catch (error) {
-      if (isCursorLost(error)) await state.change((draft) => { startAgain(draft, cursor) })
+      if (isCursorLost(error)) {
+        await state.change((draft) => {
+          startAgain(draft, cursor)
+        })
+      }
       throw error
     }
   }
@@ -77,8 +90,14 @@ export async function follow ({ state, http, sleep, random, pull, push, edited }
       }
       let cursor = from
       const read = createEventReader()
-      for (let isFirst = true; ; isFirst = false) {
-        const chunk = await heard(body.read().catch((cause: unknown) => { throw new HubProblem(0, { errorType: 'UNREACHABLE', detail: 'The stream broke off.' }, 0, { cause }) }))
+      for (let isFirst = true;; isFirst = false) {
+        const chunk = await heard(
+          body.read().catch((cause: unknown) => {
+            throw new HubProblem(0, { errorType: 'UNREACHABLE', detail: 'The stream broke off.' }, 0, {
+              cause
+            })
+          })
+        )
         if (chunk === undefined) {
           // Something in between may gather what it should pass on.
           if (isFirst) streaming = false
@@ -103,7 +122,10 @@ export async function follow ({ state, http, sleep, random, pull, push, edited }
   }
 
   /** @returns undefined where the hub, or what is in between, or this platform, can't stream */
-  async function open (from: string, connection: AbortSignal): Promise<ReadableStreamDefaultReader<Uint8Array> | undefined> {
+  async function open (
+    from: string,
+    connection: AbortSignal
+  ): Promise<ReadableStreamDefaultReader<Uint8Array> | undefined> {
     try {
       const response = await heard(http.open(pathOf('/v1/sync/live', from), connection))
       if (response?.headers.get('content-type')?.startsWith('text/event-stream') !== true) return undefined

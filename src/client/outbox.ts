@@ -26,11 +26,15 @@ export interface Conflict extends Target {
 export type Resolve = (conflict: Conflict) => Content | undefined
 
 /**
- * Gets the next batch ready: one that has no answer as it was, else the oldest edits, merged with what is known of
- * their records. Once this is kept, it may be sent.
+ * Gets the next batch ready: one that has no answer as it was, else the oldest edits, merged with what is
+ * known of their records. Once this is kept, it may be sent.
  * @param most edits in it
  */
-export function next (draft: Draft, most: number, resolve: Resolve | undefined): { space: string, sent: Sent } | undefined {
+export function next (
+  draft: Draft,
+  most: number,
+  resolve: Resolve | undefined
+): { space: string, sent: Sent } | undefined {
   const [unanswered] = draft.entries('sent')
   if (unanswered !== undefined) return { space: unanswered[0], sent: unanswered[1] }
   const edits = draft.entries('edits').map(([, edit]) => edit).sort((one, other) => one.order - other.order)
@@ -60,20 +64,45 @@ function reconcile (edit: Edit, held: Held | undefined, resolve: Resolve | undef
   const [{ base, content: mine, space, type, id }, theirs] = [edit, baseOf(held)]
   if (same(base, theirs)) return edit
   const { content: merged, conflict } = merge(base.content, mine, theirs.content)
-  const content = conflict === undefined || resolve === undefined ? merged : resolve({ space, type, id, base: base.content, mine, theirs: theirs.content, merged: merged!, fields: conflict })
+  const content = conflict === undefined || resolve === undefined
+    ? merged
+    : resolve({
+      space,
+      type,
+      id,
+      base: base.content,
+      mine,
+      theirs: theirs.content,
+      merged: merged!,
+      fields: conflict
+    })
   return same(content, theirs.content) ? undefined : { ...edit, content, base: theirs }
 }
 
 /** Puts edits on their way, under a new key. */
 export function send (draft: Draft, space: string, edits: readonly Edit[], confirm?: true): Sent {
-  const sent = { key: crypto.randomUUID(), body: JSON.stringify({ changes: edits.map(changeOf), confirm }), edits }
+  const sent = {
+    key: crypto.randomUUID(),
+    body: JSON.stringify({ changes: edits.map(changeOf), confirm }),
+    edits
+  }
   draft.set('sent', space, sent)
   return sent
 }
 
-/** With the revision that the edit was made on, nothing is overwritten that the user has not seen, and nothing happens twice, also when the hub has forgotten the key. */
+/**
+ * With the revision that the edit was made on, nothing is overwritten that the user has not seen, and nothing
+ * happens twice, also when the hub has forgotten the key.
+ */
 function changeOf ({ space, type, id, content, base }: Edit): object {
-  return { ...space !== 'me' && { space }, type, id, act: content === undefined ? 'delete' : 'put', record: content, ifMatch: base.rev }
+  return {
+    ...space !== 'me' && { space },
+    type,
+    id,
+    act: content === undefined ? 'delete' : 'put',
+    record: content,
+    ifMatch: base.rev
+  }
 }
 
 /** The batch was applied. */
@@ -92,7 +121,12 @@ export function accept (draft: Draft, space: string, { edits }: Sent, { results 
  * Nothing of the batch was applied: other changes came first. Its edits go back, to be merged.
  * @returns false where the answer does not tell what is there now: pull before the next try
  */
-export function conflicted (draft: Draft, space: string, { edits }: Sent, { body: { results = [], detail, errorType }, status }: HubProblem): boolean {
+export function conflicted (
+  draft: Draft,
+  space: string,
+  { edits }: Sent,
+  { body: { results = [], detail, errorType }, status }: HubProblem
+): boolean {
   draft.set('sent', space, undefined)
   let known = true
   for (const [index, edit] of edits.entries()) {
@@ -108,10 +142,18 @@ export function conflicted (draft: Draft, space: string, { edits }: Sent, { body
 }
 
 /** Nothing of the batch was applied, and some edits of it never will be. The others go back. */
-export function refused (draft: Draft, space: string, { edits }: Sent, indexes: readonly number[], { status, body: { errorType, detail, errors } }: HubProblem): void {
+export function refused (
+  draft: Draft,
+  space: string,
+  { edits }: Sent,
+  indexes: readonly number[],
+  { status, body: { errorType, detail, errors } }: HubProblem
+): void {
   draft.set('sent', space, undefined)
   for (const [index, edit] of edits.entries()) {
-    const own = errors?.filter(({ pointer }) => pointer === `/changes/${index}` || pointer.startsWith(`/changes/${index}/`))
+    const own = errors?.filter(({ pointer }) =>
+      pointer === `/changes/${index}` || pointer.startsWith(`/changes/${index}/`)
+    )
     if (indexes.includes(index)) refuse(draft, edit, { status, errorType, detail, errors: own })
     else restore(draft, edit)
   }

@@ -11,16 +11,16 @@ const MAX_RESTARTS = 2
 
 export interface Pull {
   /** Takes in all there is. @throws HubProblem */
-  all (signal: AbortSignal): Promise<void>
+  all(signal: AbortSignal): Promise<void>
   /** As `all`, where the device has not had a snapshot, or not all of it. */
-  first (signal: AbortSignal): Promise<void>
+  first(signal: AbortSignal): Promise<void>
 }
 
 export function createPull ({ state, http, sleep }: { state: State, http: Http, sleep: Sleep }): Pull {
   const inTurn = serial()
 
   async function pull (signal: AbortSignal): Promise<void> {
-    for (let restarts = 0; ;) {
+    for (let restarts = 0;;) {
       const from = metaOf(state).cursor
       try {
         const page = await http.json<Page>(pathOf('/v1/sync', from), signal)
@@ -29,19 +29,27 @@ export function createPull ({ state, http, sleep }: { state: State, http: Http, 
         if (page.changes.length === 0) await sleep(FRUITLESS_MS, signal)
       } catch (error) {
         if (!isCursorLost(error) || restarts++ === MAX_RESTARTS) throw error
-        await state.change((draft) => { startAgain(draft, from) })
+        await state.change((draft) => {
+          startAgain(draft, from)
+        })
       }
     }
   }
 
   return {
     all: (signal) => inTurn(() => pull(signal)),
-    first: (signal) => inTurn(async () => { if (!hasSnapshot(state)) await pull(signal) })
+    first: (signal) =>
+      inTurn(async () => {
+        if (!hasSnapshot(state)) await pull(signal)
+      })
   }
 }
 
 /** The path of a pull, or of a stream. @param cursor undefined begins a snapshot */
 export function pathOf (path: string, cursor: string | undefined, wait?: number): string {
-  const query = new URLSearchParams({ ...cursor !== undefined && { cursor }, ...wait !== undefined && { wait: String(wait) } }).toString()
+  const query = new URLSearchParams({
+    ...cursor !== undefined && { cursor },
+    ...wait !== undefined && { wait: String(wait) }
+  }).toString()
   return query === '' ? path : `${path}?${query}`
 }

@@ -5,9 +5,11 @@ import type { ChangeSet, Content, Page, Target } from './wire.ts'
 const other = (shown: Meta['shown']) => shown === 'records0' ? 'records1' : 'records0'
 
 /**
- * Takes in one answer to a pull, with its cursor. A snapshot is gathered beside what is shown, and takes its place when
- * it is complete: until then the user keeps what was there. Parts of a batch wait for the last one.
- * @param from the cursor of the request: where the device has gone on since, the page is dropped. It would do no harm
+ * Takes in one answer to a pull, with its cursor. A snapshot is gathered beside what is shown, and takes its
+ * place when it is complete: until then the user keeps what was there. Parts of a batch wait for the last
+ * one.
+ * @param from the cursor of the request: where the device has gone on since, the page is dropped. It would
+ *   do no harm
  *   but to take the device back
  * @returns false where it was dropped
  */
@@ -15,9 +17,16 @@ export function takeIn (draft: Draft, from: string | undefined, page: Page): boo
   const meta = metaOf(draft)
   if (meta.cursor !== from) return false
   const begins = page.reset === true
-  const next = { ...meta, cursor: page.cursor, snapshot: begins || meta.snapshot, told: begins ? {} : meta.told }
+  const next = {
+    ...meta,
+    cursor: page.cursor,
+    snapshot: begins || meta.snapshot,
+    told: begins ? {} : meta.told
+  }
   if (begins) clear(draft, other(meta.shown), 'waiting')
-  const pages = draft.entries('waiting').sort(([one], [two]) => Number(one) - Number(two)).map(([, changes]) => changes)
+  const pages = draft.entries('waiting').sort(([one], [two]) => Number(one) - Number(two)).map((
+    [, changes]
+  ) => changes)
   const changes = [...pages.flat(), ...page.changes]
   if (isBatchOpen(changes)) {
     draft.set('waiting', String(pages.length), page.changes)
@@ -31,7 +40,8 @@ export function takeIn (draft: Draft, from: string | undefined, page: Page): boo
   draft.set('meta', '', { ...next, told, ...isComplete && { shown: other(meta.shown), snapshot: false } })
   if (isComplete) {
     clear(draft, meta.shown)
-    // The snapshot tells what became of edits that have no answer: they are compared with it, as if never sent.
+    // The snapshot tells what became of edits that have no answer: they are compared with it, as if never
+    // sent.
     for (const [space] of draft.entries('sent')) takeBack(draft, space)
   }
   return true
@@ -52,10 +62,23 @@ export function learn (draft: Draft, target: Target, rev: number, record: Conten
   if (rev > (told[target.space] ?? 0)) keep(draft, shown, keyOf(target), rev, record)
 }
 
-function apply (draft: Draft, { space, n = 0, ops }: ChangeSet, table: Meta['shown'], told: Record<string, number>): void {
+function apply (
+  draft: Draft,
+  { space, n = 0, ops }: ChangeSet,
+  table: Meta['shown'],
+  told: Record<string, number>
+): void {
   told[space] = Math.max(told[space] ?? 0, n)
   for (const { type, id, act, rev, record } of ops) {
-    if (!keep(draft, table, keyOf({ space, type, id }), rev, act === 'put' || act === 'join' ? record ?? {} : undefined)) continue
+    if (
+      !keep(
+        draft,
+        table,
+        keyOf({ space, type, id }),
+        rev,
+        act === 'put' || act === 'join' ? record ?? {} : undefined
+      )
+    ) continue
     if (act !== 'leave') continue
     drop(draft, `group:${id}`, table)
     delete told[`group:${id}`]
@@ -63,21 +86,33 @@ function apply (draft: Draft, { space, n = 0, ops }: ChangeSet, table: Meta['sho
 }
 
 /** Changes may be told twice, and late: an older one changes nothing. */
-function keep (draft: Draft, table: Meta['shown'], key: string, rev: number, record: Content | undefined): boolean {
+function keep (
+  draft: Draft,
+  table: Meta['shown'],
+  key: string,
+  rev: number,
+  record: Content | undefined
+): boolean {
   const held = draft.get(table, key)
   if (held !== undefined && held.rev > rev) return false
   if (held !== undefined || record !== undefined) draft.set(table, key, record && { rev, record })
   return true
 }
 
-/** A space that is no longer the user's. Edits that were not confirmed can't reach it: the app is told of them. */
+/**
+ * A space that is no longer the user's. Edits that were not confirmed can't reach it: the app is told of
+ * them.
+ */
 function drop (draft: Draft, space: string, table: Meta['shown']): void {
   for (const [key] of draft.entries(table)) if (key.startsWith(`${space} `)) draft.set(table, key, undefined)
   takeBack(draft, space)
   for (const [key, edit] of draft.entries('edits')) {
     if (edit.space !== space) continue
     draft.set('edits', key, undefined)
-    draft.set('refused', crypto.randomUUID(), { edit, problem: { status: 404, errorType: 'NOT_FOUND', detail: 'The space is no longer yours.' } })
+    draft.set('refused', crypto.randomUUID(), {
+      edit,
+      problem: { status: 404, errorType: 'NOT_FOUND', detail: 'The space is no longer yours.' }
+    })
   }
 }
 

@@ -1,12 +1,16 @@
 /**
- * Where a device keeps what it holds: values that are JSON, by key. One client at a time uses a store (in browsers:
- * under a Web Lock), and a store belongs to one user: with another's token its edits would be pushed to the other.
+ * Where a device keeps what it holds: values that are JSON, by key. One client at a time uses a store (in
+ * browsers: under a Web Lock), and a store belongs to one user: with another's token its edits would be
+ * pushed to the other.
  */
 export interface Store {
   /** Everything that was written. Called once, at the start. */
-  read (): Promise<ReadonlyMap<string, unknown>>
-  /** Writes all of it or nothing, for good; undefined removes a key. Called again only when the last one has ended. */
-  write (changes: ReadonlyMap<string, unknown>): Promise<void>
+  read(): Promise<ReadonlyMap<string, unknown>>
+  /**
+   * Writes all of it or nothing, for good; undefined removes a key. Called again only when the last one has
+   * ended.
+   */
+  write(changes: ReadonlyMap<string, unknown>): Promise<void>
 }
 
 /** A store that lives as long as the process. It keeps text, so that nothing is shared with who wrote it. */
@@ -15,7 +19,9 @@ export function memoryStore (): Store {
   return {
     read: async () => new Map([...rows].map(([key, text]) => [key, JSON.parse(text) as unknown])),
     async write (changes) {
-      const texts = [...changes].map(([key, value]): [string, string | undefined] => [key, value === undefined ? undefined : JSON.stringify(value)])
+      const texts = [...changes].map((
+        [key, value]
+      ): [string, string | undefined] => [key, value === undefined ? undefined : JSON.stringify(value)])
       for (const [key, text] of texts) {
         if (text === undefined) rows.delete(key)
         else rows.set(key, text)
@@ -27,15 +33,15 @@ export function memoryStore (): Store {
 /** localStorage, or what looks like it. */
 export interface StorageLike {
   readonly length: number
-  key (index: number): string | null
-  getItem (key: string): string | null
-  setItem (key: string, value: string): void
-  removeItem (key: string): void
+  key(index: number): string | null
+  getItem(key: string): string | null
+  setItem(key: string, value: string): void
+  removeItem(key: string): void
 }
 
 /**
- * A store in localStorage, for some thousand records: browsers end it at 5 MB. It writes one key at a time, so what
- * was there before is noted first: a write that was cut, or did not fit, is rolled back.
+ * A store in localStorage, for some thousand records: browsers end it at 5 MB. It writes one key at a time,
+ * so what was there before is noted first: a write that was cut, or did not fit, is rolled back.
  * @param name tells the stores of several users apart
  */
 export function storageStore (storage: StorageLike, name = 'sync-hub'): Store {
@@ -52,11 +58,18 @@ export function storageStore (storage: StorageLike, name = 'sync-hub'): Store {
   return {
     async read () {
       rollBack()
-      const keys = Array.from({ length: storage.length }, (_, index) => storage.key(index)!).filter((key) => key.startsWith(prefix))
-      return new Map(keys.map((key) => [key.slice(prefix.length), JSON.parse(storage.getItem(key)!) as unknown]))
+      const keys = Array.from({ length: storage.length }, (_, index) => storage.key(index)!).filter((key) =>
+        key.startsWith(prefix)
+      )
+      return new Map(
+        keys.map((key) => [key.slice(prefix.length), JSON.parse(storage.getItem(key)!) as unknown])
+      )
     },
     async write (changes) {
-      storage.setItem(journal, JSON.stringify([...changes.keys()].map((key) => [prefix + key, storage.getItem(prefix + key)])))
+      storage.setItem(
+        journal,
+        JSON.stringify([...changes.keys()].map((key) => [prefix + key, storage.getItem(prefix + key)]))
+      )
       try {
         for (const [key, value] of changes) {
           if (value === undefined) storage.removeItem(prefix + key)

@@ -24,15 +24,19 @@ export function listOf (reader: Reader, space: string, type: string): Map<string
 
 /** The edits that are not confirmed: those that are on their way, then those that are not. */
 export function overlay (reader: Reader): Edit[] {
-  return [...reader.entries('sent').flatMap(([, { edits }]) => edits), ...reader.entries('edits').map(([, edit]) => edit)]
+  return [...reader.entries('sent').flatMap(([, { edits }]) => edits),
+    ...reader.entries('edits').map(([, edit]) => edit)]
 }
 
 /** The edit of a record that is on its way. */
 export function sentEditOf (reader: Reader, target: Target): Edit | undefined {
-  return reader.get('sent', target.space)?.edits.find(({ type, id }) => type === target.type && id === target.id)
+  return reader.get('sent', target.space)?.edits.find(({ type, id }) =>
+    type === target.type && id === target.id
+  )
 }
 
-const editOf = (reader: Reader, target: Target) => reader.get('edits', keyOf(target)) ?? sentEditOf(reader, target)
+const editOf = (reader: Reader, target: Target) =>
+  reader.get('edits', keyOf(target)) ?? sentEditOf(reader, target)
 
 function withEdit (held: Held | undefined, { id, content }: Edit): Content | undefined {
   return content && { ...stampsOf(held?.record), ...content, id }

@@ -17,15 +17,15 @@ export interface LocalCloud {
   /** The issuer's and the operator's routes. */
   readonly plugin: FastifyPluginAsync
   /** An access token of the local issuer. */
-  token (subject: Subject): Promise<string>
+  token(subject: Subject): Promise<string>
   /** Called when the store ends by itself: the hub can't go on. */
-  onExit (listener: () => void): void
-  stop (): Promise<void>
+  onExit(listener: () => void): void
+  stop(): Promise<void>
 }
 
 /**
- * Starts the local cloud in DATA_DIR: embedded store (or the one that DYNAMODB_ENDPOINT names), table, issuer; with
- * LOCAL_IAM the policies of that template stand in front of the store.
+ * Starts the local cloud in DATA_DIR: embedded store (or the one that DYNAMODB_ENDPOINT names), table,
+ * issuer; with LOCAL_IAM the policies of that template stand in front of the store.
  * @throws ConfigError saying what to do
  */
 export async function startLocalCloud (config: Config): Promise<LocalCloud> {
@@ -33,23 +33,31 @@ export async function startLocalCloud (config: Config): Promise<LocalCloud> {
   const roles = readRoles(config)
   const unlock = await lockDataDir(config.dataDir)
   try {
-    const [identity, store] = await Promise.all([
-      loadIdentity(config.dataDir),
-      config.dynamodbEndpoint === undefined ? startStore(config) : undefined
-    ])
+    const [identity, store] = await Promise.all([loadIdentity(config.dataDir),
+      config.dynamodbEndpoint === undefined ? startStore(config) : undefined])
     const endpoint = store?.endpoint ?? config.dynamodbEndpoint!
     await createTable(endpoint, config.table)
     const gateway = roles && await startGateway({ roles, store: endpoint })
     const host = config.host.includes(':') ? `[${config.host.replace(/[[\]]/g, '')}]` : config.host
     const issuer = createLocalIssuer(`http://${host}:${config.port}/local`, identity.privateKey)
     return {
-      config: Object.freeze({ ...config, dynamodbEndpoint: endpoint, issuers: [issuer.entry], secret: identity.secret, ...behind(gateway) }),
+      config: Object.freeze({
+        ...config,
+        dynamodbEndpoint: endpoint,
+        issuers: [issuer.entry],
+        secret: identity.secret,
+        ...behind(gateway)
+      }),
       async plugin (app) {
         await app.register(issuer.plugin)
-        await app.register(operator({ client: openClient({ ...config, dynamodbEndpoint: endpoint }), table: config.table }))
+        await app.register(
+          operator({ client: openClient({ ...config, dynamodbEndpoint: endpoint }), table: config.table })
+        )
       },
       token: async (subject) => (await issuer.mint(subject)).access_token,
-      onExit (listener) { store?.onExit(listener) },
+      onExit (listener) {
+        store?.onExit(listener)
+      },
       async stop () {
         await gateway?.stop()
         await store?.stop()
@@ -73,7 +81,14 @@ function readRoles ({ localIam, table }: Config): ReadonlyMap<string, Role> | un
 
 /** What of the configuration leads through a gateway. */
 export function behind (gateway: Gateway | undefined): Partial<Config> {
-  return gateway === undefined ? {} : { dynamodbEndpoint: gateway.endpoint, stsEndpoint: gateway.endpoint, tenantRoleArn: gateway.tenantRoleArn, operatorRoleArn: gateway.operatorRoleArn }
+  return gateway === undefined
+    ? {}
+    : {
+      dynamodbEndpoint: gateway.endpoint,
+      stsEndpoint: gateway.endpoint,
+      tenantRoleArn: gateway.tenantRoleArn,
+      operatorRoleArn: gateway.operatorRoleArn
+    }
 }
 
 async function startStore ({ dataDir, dynoxideBin }: Config): Promise<EmbeddedStore> {

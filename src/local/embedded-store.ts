@@ -13,8 +13,8 @@ export interface EmbeddedStore {
   /** The process that ends when the store has ended: the shell around it, where there is one. */
   readonly pid: number
   /** Called when the store ends without being asked to. */
-  onExit (listener: () => void): void
-  stop (): Promise<void>
+  onExit(listener: () => void): void
+  stop(): Promise<void>
 }
 
 const READY_WITHIN_MS = 5000
@@ -27,10 +27,12 @@ const READY_WITHIN_MS = 5000
  */
 export async function startEmbeddedStore (file: string | undefined, bin?: string): Promise<EmbeddedStore> {
   const binary = bin ?? findBinary()
-  // Another process may take the port between the look and the start: then the store ends, and the next port is tried.
-  for (let attempt = 1; ; attempt++) {
+  // Another process may take the port between the look and the start: then the store ends, and the next port
+  // is tried.
+  for (let attempt = 1;; attempt++) {
     const port = await freePort()
-    const child = spawnWithUs(binary, ['serve', '--host', '127.0.0.1', '--port', String(port), ...file === undefined ? [] : ['--db-path', file]])
+    const child = spawnWithUs(binary, ['serve', '--host', '127.0.0.1', '--port', String(port),
+      ...file === undefined ? [] : ['--db-path', file]])
     const problem = await listening(child)
     if (problem === undefined) return running(child, port)
     child.kill('SIGKILL')
@@ -42,23 +44,33 @@ export async function startEmbeddedStore (file: string | undefined, bin?: string
 function findBinary (platform = process.platform, arch = process.arch): string {
   const name = `@dynoxide/${platform}-${arch}`
   try {
-    const binary = join(dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), platform === 'win32' ? 'dynoxide.exe' : 'dynoxide')
+    const binary = join(
+      dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)),
+      platform === 'win32' ? 'dynoxide.exe' : 'dynoxide'
+    )
     if (existsSync(binary)) return binary
   } catch { /* not installed: said below */ }
-  throw new ConfigError(`There is no embedded store for ${platform}-${arch}: ${name} is not installed. Install it, or start any DynamoDB-compatible store (such as DynamoDB Local) and set DYNAMODB_ENDPOINT to it.`)
+  throw new ConfigError(
+    `There is no embedded store for ${platform}-${arch}: ${name} is not installed. Install it, or start any DynamoDB-compatible store (such as DynamoDB Local) and set DYNAMODB_ENDPOINT to it.`
+  )
 }
 
 /**
- * Starts a child that ends when we do, also when we are killed: a shell waits for the end of its standard input, which
- * the system closes with us, and then ends the child. A store left behind would hold the file of the next one.
+ * Starts a child that ends when we do, also when we are killed: a shell waits for the end of its standard
+ * input, which the system closes with us, and then ends the child. A store left behind would hold the file of
+ * the next one.
  */
 function spawnWithUs (binary: string, args: string[]): ChildProcess {
   if (process.platform === 'win32') return spawn(binary, args, { stdio: ['ignore', 'ignore', 'pipe'] })
-  const script = 'exec 3<&0; "$0" "$@" 3<&- & child=$!; (read -r _ <&3; kill $child 2>/dev/null) & exec 3<&-; wait $child'
+  const script =
+    'exec 3<&0; "$0" "$@" 3<&- & child=$!; (read -r _ <&3; kill $child 2>/dev/null) & exec 3<&-; wait $child'
   return spawn('/bin/sh', ['-c', script, binary, ...args], { stdio: ['pipe', 'ignore', 'pipe'] })
 }
 
-/** Waits for the store's own word, not for an answer on the port: that could be another process. @returns what went wrong */
+/**
+ * Waits for the store's own word, not for an answer on the port: that could be another process. @returns what
+ * went wrong
+ */
 async function listening (child: ChildProcess): Promise<string | undefined> {
   const said: string[] = []
   const lines = createInterface({ input: child.stderr! })
@@ -83,7 +95,11 @@ function running (child: ChildProcess, port: number): EmbeddedStore {
   return {
     endpoint: `http://127.0.0.1:${port}`,
     pid: child.pid!,
-    onExit (listener) { child.once('exit', () => { if (!stopping) listener() }) },
+    onExit (listener) {
+      child.once('exit', () => {
+        if (!stopping) listener()
+      })
+    },
     async stop () {
       stopping = true
       if (child.exitCode !== null || child.signalCode !== null) return

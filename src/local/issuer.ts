@@ -16,24 +16,33 @@ const TokenRequest = Type.Object({
   roles: Type.Array(Type.String({ minLength: 1, maxLength: 128 }), { maxItems: 50, default: [] })
 }, { additionalProperties: false })
 
-export interface Subject { readonly tenant: string, readonly user: string, readonly roles?: readonly string[] }
+export interface Subject {
+  readonly tenant: string
+  readonly user: string
+  readonly roles?: readonly string[]
+}
 
 export interface LocalIssuer {
   /** Its entry in the registry of trusted issuers. */
   readonly entry: TrustedIssuer
   /** Tokens in the shape of Cognito's. */
-  mint (subject: Subject): Promise<{ access_token: string, id_token: string, token_type: 'Bearer', expires_in: number }>
+  mint(
+    subject: Subject
+  ): Promise<{ access_token: string, id_token: string, token_type: 'Bearer', expires_in: number }>
   /** Discovery, JWKS and token endpoint under the issuer's path. */
   readonly plugin: FastifyPluginAsync
 }
 
 /** A page in a browser can make its own name lead to 127.0.0.1; the Host header then still tells. */
 export async function loopbackOnly ({ headers: { host } }: FastifyRequest): Promise<void> {
-  if (host === undefined || !LOOPBACK_HOST.test(host)) throw new Problem('UNAUTHORIZED_ACCESS', 'This answers on loopback names only.')
+  if (host === undefined || !LOOPBACK_HOST.test(host)) {
+    throw new Problem('UNAUTHORIZED_ACCESS', 'This answers on loopback names only.')
+  }
 }
 
 /**
- * An issuer for one's own desk: real RS256 keys and Cognito's claims, and whoever can reach it gets any token.
+ * An issuer for one's own desk: real RS256 keys and Cognito's claims, and whoever can reach it gets any
+ * token.
  * @param issuer its URL, such as http://127.0.0.1:3000/local
  * @param privateKeyPem RSA, at least 2,048 bits
  */
@@ -43,13 +52,21 @@ export function createLocalIssuer (issuer: string, privateKeyPem: string): Local
   const kid = createHash('sha256').update(JSON.stringify(jwk)).digest('base64url')
   const jwksUri = `${issuer}/.well-known/jwks.json`
 
-  const sign = (subject: string, claims: Record<string, unknown>) => new SignJWT({ ...claims, jti: randomUUID() })
-    .setProtectedHeader({ alg: 'RS256', kid, typ: 'JWT' }).setIssuer(issuer).setSubject(subject).setIssuedAt().setExpirationTime(`${LIFETIME_SECONDS}s`).sign(privateKey)
+  const sign = (subject: string, claims: Record<string, unknown>) =>
+    new SignJWT({ ...claims, jti: randomUUID() })
+      .setProtectedHeader({ alg: 'RS256', kid, typ: 'JWT' }).setIssuer(issuer).setSubject(subject)
+      .setIssuedAt().setExpirationTime(`${LIFETIME_SECONDS}s`).sign(privateKey)
 
   async function mint ({ tenant, user, roles = [] }: Subject) {
     const shared = { 'cognito:groups': roles, 'custom:tenant_id': tenant }
     return {
-      access_token: await sign(user, { ...shared, token_use: 'access', client_id: CLIENT_ID, username: user, scope: 'openid sync-hub/tenant' }),
+      access_token: await sign(user, {
+        ...shared,
+        token_use: 'access',
+        client_id: CLIENT_ID,
+        username: user,
+        scope: 'openid sync-hub/tenant'
+      }),
       id_token: await sign(user, { ...shared, token_use: 'id', aud: CLIENT_ID, 'cognito:username': user }),
       token_type: 'Bearer' as const,
       expires_in: LIFETIME_SECONDS
@@ -57,7 +74,13 @@ export function createLocalIssuer (issuer: string, privateKeyPem: string): Local
   }
 
   return {
-    entry: { issuer, jwksUri, clientIds: [CLIENT_ID], tokenUse: 'access', tenant: { claim: 'custom:tenant_id' } },
+    entry: {
+      issuer,
+      jwksUri,
+      clientIds: [CLIENT_ID],
+      tokenUse: 'access',
+      tenant: { claim: 'custom:tenant_id' }
+    },
     mint,
     async plugin (app) {
       const path = new URL(issuer).pathname
@@ -71,8 +94,16 @@ export function createLocalIssuer (issuer: string, privateKeyPem: string): Local
         subject_types_supported: ['public'],
         id_token_signing_alg_values_supported: ['RS256']
       }))
-      app.get(`${path}/.well-known/jwks.json`, { config }, async () => ({ keys: [{ ...jwk, kid, alg: 'RS256', use: 'sig' }] }))
-      app.post<{ Body: Subject }>(`${path}/token`, { config, schema: { body: TokenRequest } }, ({ body }) => mint(body))
+      app.get(
+        `${path}/.well-known/jwks.json`,
+        { config },
+        async () => ({ keys: [{ ...jwk, kid, alg: 'RS256', use: 'sig' }] })
+      )
+      app.post<{ Body: Subject }>(
+        `${path}/token`,
+        { config, schema: { body: TokenRequest } },
+        ({ body }) => mint(body)
+      )
     }
   }
 }

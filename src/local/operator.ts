@@ -12,9 +12,11 @@ const Body = Type.Object({ status: Type.Enum([...TENANT_STATUSES]) }, { addition
 /** The operator's desk of a local hub: whoever can reach it may suspend a tenant (`npm run tenant`). */
 export const operator = (store: Store): FastifyPluginAsync => async (app) => {
   app.addHook('onRequest', loopbackOnly)
-  app.put<{ Params: { tenantId: string }, Body: { status: TenantStatus } }>('/local/tenants/:tenantId', { config: { public: true }, schema: { params: Params, body: Body, hide: true } },
-    async ({ params: { tenantId }, body: { status } }) => {
-      await tenants(store, Date.now).setStatus(tenantId, status)
-      return { tenantId, status }
-    })
+  app.put<{ Params: { tenantId: string }, Body: { status: TenantStatus } }>('/local/tenants/:tenantId', {
+    config: { public: true },
+    schema: { params: Params, body: Body, hide: true }
+  }, async ({ params: { tenantId }, body: { status } }) => {
+    await tenants(store, Date.now).setStatus(tenantId, status)
+    return { tenantId, status }
+  })
 }

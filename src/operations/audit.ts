@@ -16,11 +16,21 @@ export function audit (store: Store, now: () => number, retentionDays: number) {
   return {
     /** Writes one event. 1 WCU. */
     async record (happening: Happening): Promise<void> {
-      await AuditEvent.put({ ...happening, at: new Date(now()).toISOString(), expiresAt: Math.floor(now() / 1000) + retentionDays * 86_400 }).go(store)
+      await AuditEvent.put({
+        ...happening,
+        at: new Date(now()).toISOString(),
+        expiresAt: Math.floor(now() / 1000) + retentionDays * 86_400
+      }).go(store)
     },
     /** The events of a tenant, newest first. 0.5 RCU per 4 KB. */
     async list (tenantId: string, limit = 100) {
-      const { data } = await AuditEvent.query.byTime({ tenantId }).go({ ...store, order: 'desc', limit, pages: 1, consistent: true })
+      const { data } = await AuditEvent.query.byTime({ tenantId }).go({
+        ...store,
+        order: 'desc',
+        limit,
+        pages: 1,
+        consistent: true
+      })
       return data
     }
   }

@@ -11,8 +11,15 @@ import { tenants } from './tenants.ts'
 export const STATUS_KNOWN_FOR_MS = 4000
 const MAX_TENANTS = 10_000
 
-/** The operator world: what is known and recorded about tenants. It is handed the operator's store, which holds no tenant's data. */
-export function createOperations (config: Pick<Config, 'retentionDays' | 'secret' | 'limits'>, stores: Pick<Stores, 'operator'>, now: () => number) {
+/**
+ * The operator world: what is known and recorded about tenants. It is handed the operator's store, which
+ * holds no tenant's data.
+ */
+export function createOperations (
+  config: Pick<Config, 'retentionDays' | 'secret' | 'limits'>,
+  stores: Pick<Stores, 'operator'>,
+  now: () => number
+) {
   const statuses = new LRUCache<string, TenantStatus>({
     max: MAX_TENANTS,
     ttl: STATUS_KNOWN_FOR_MS,
@@ -25,13 +32,21 @@ export function createOperations (config: Pick<Config, 'retentionDays' | 'secret
      */
     async statusOf (tenantId: string): Promise<TenantStatus> {
       return (await statuses.fetch(tenantId).catch((cause: unknown) => {
-        // Also where the store denies it: then it is the operator's role that is wrong, and not this tenant's request.
-        throw new Problem('STORE_UNAVAILABLE', 'The status of the tenant could not be read.', { retryAfter: 1 }, { cause })
+        // Also where the store denies it: then it is the operator's role that is wrong, and not this tenant's
+        // request.
+        throw new Problem('STORE_UNAVAILABLE', 'The status of the tenant could not be read.', {
+          retryAfter: 1
+        }, { cause })
       }))!
     },
     /** @throws Problem TENANT_SUSPENDED, STORE_UNAVAILABLE */
     async assertActive (tenantId: string): Promise<void> {
-      if (await this.statusOf(tenantId) === 'suspended') throw new Problem('TENANT_SUSPENDED', 'This tenant is suspended; its data is kept. Ask whoever runs this hub.')
+      if (await this.statusOf(tenantId) === 'suspended') {
+        throw new Problem(
+          'TENANT_SUSPENDED',
+          'This tenant is suspended; its data is kept. Ask whoever runs this hub.'
+        )
+      }
     },
     /** Writes to the tenant's audit. @throws a failure of the store */
     async record (happening: Happening): Promise<void> {

@@ -3,35 +3,58 @@ import fp from 'fastify-plugin'
 import { parse } from 'lossless-json'
 import { Problem } from '../errors.ts'
 
-/** Far beyond what any record may hold (settingDepth), and far below where a recursive walk of it would end the stack. */
+/**
+ * Far beyond what any record may hold (settingDepth), and far below where a recursive walk of it would end
+ * the stack.
+ */
 const MAX_DEPTH = 64
 
 /**
- * Bodies: JSON that can be kept exactly as it is, or 400. JSON.parse silently drops the first of two equal keys, turns
- * 1e400 into Infinity, rounds integers beyond 2^53, and Node replaces bytes that are not UTF-8; each of these would
- * be a change of a user's data that nobody asked for.
+ * Bodies: JSON that can be kept exactly as it is, or 400. JSON.parse silently drops the first of two equal
+ * keys, turns 1e400 into Infinity, rounds integers beyond 2^53, and Node replaces bytes that are not UTF-8;
+ * each of these would be a change of a user's data that nobody asked for.
  */
 export default fp(async (app) => {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser(['application/json', 'application/merge-patch+json'], { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) => {
-    assertMediaType(request)
-    // Many clients name a type also where there is no body to send.
-    return request.routeOptions.schema?.body === undefined && body.length === 0 ? undefined : parseExactly(body)
-  })
+  app.addContentTypeParser(
+    ['application/json', 'application/merge-patch+json'],
+    { parseAs: 'buffer' },
+    async (request: FastifyRequest, body: Buffer) => {
+      assertMediaType(request)
+      // Many clients name a type also where there is no body to send.
+      return request.routeOptions.schema?.body === undefined && body.length === 0
+        ? undefined
+        : parseExactly(body)
+    }
+  )
 }, { name: 'body' })
 
 /** @throws Problem UNSUPPORTED_MEDIA_TYPE */
-export function assertIdentity ({ headers: { 'content-encoding': coding = 'identity' } }: FastifyRequest): void {
-  if (coding.toLowerCase() !== 'identity') throw new Problem('UNSUPPORTED_MEDIA_TYPE', 'Bodies are taken without a Content-Encoding.')
+export function assertIdentity (
+  { headers: { 'content-encoding': coding = 'identity' } }: FastifyRequest
+): void {
+  if (coding.toLowerCase() !== 'identity') {
+    throw new Problem('UNSUPPORTED_MEDIA_TYPE', 'Bodies are taken without a Content-Encoding.')
+  }
 }
 
-/** @throws Problem UNSUPPORTED_MEDIA_TYPE where the headers say that the bytes are not what they would be read as */
+/**
+ * @throws Problem UNSUPPORTED_MEDIA_TYPE where the headers say that the bytes are not what they would be read
+ * as
+ */
 function assertMediaType (request: FastifyRequest): void {
   const { method, headers: { 'content-type': type = '' } } = request
-  if (method !== 'PATCH' && /^\s*application\/merge-patch\+json/i.test(type)) throw new Problem('UNSUPPORTED_MEDIA_TYPE', 'application/merge-patch+json is for PATCH; send application/json.')
+  if (method !== 'PATCH' && /^\s*application\/merge-patch\+json/i.test(type)) {
+    throw new Problem(
+      'UNSUPPORTED_MEDIA_TYPE',
+      'application/merge-patch+json is for PATCH; send application/json.'
+    )
+  }
   assertIdentity(request)
   const charset = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(type)?.[1]
-  if (charset !== undefined && !/^utf-?8$/i.test(charset)) throw new Problem('UNSUPPORTED_MEDIA_TYPE', 'JSON is UTF-8 (RFC 8259, section 8.1); send it as that.')
+  if (charset !== undefined && !/^utf-?8$/i.test(charset)) {
+    throw new Problem('UNSUPPORTED_MEDIA_TYPE', 'JSON is UTF-8 (RFC 8259, section 8.1); send it as that.')
+  }
 }
 
 /** @throws Problem MALFORMED_BODY saying what could not be kept, and where */
@@ -54,16 +77,19 @@ export function parseExactly (body: Buffer): unknown {
   }
 }
 
-/** IEEE 754 doubles: an integer that would become another, and what is too large or too small for a double, is refused. */
+/**
+ * IEEE 754 doubles: an integer that would become another, and what is too large or too small for a double, is
+ * refused.
+ */
 function exactNumber (literal: string): number {
   const value = Number(literal)
   const why = !Number.isFinite(value)
     ? 'is infinite as a double'
     : Number.isInteger(value) && Math.abs(value) > Number.MAX_SAFE_INTEGER
-      ? 'is an integer beyond 2^53'
-      : Object.is(value, -0) || (Math.abs(value) < 2 ** -1022 && /[1-9]/.test(literal.replace(/e.*/i, '')))
-        ? 'is too close to zero for a double, or a negative zero'
-        : undefined
+    ? 'is an integer beyond 2^53'
+    : Object.is(value, -0) || (Math.abs(value) < 2 ** -1022 && /[1-9]/.test(literal.replace(/e.*/i, '')))
+    ? 'is too close to zero for a double, or a negative zero'
+    : undefined
   if (why !== undefined) throw malformed(`The number ${literal.slice(0, 40)} ${why}; send it as a string.`)
   return value
 }
@@ -73,7 +99,9 @@ function exactNumber (literal: string): number {
  * @returns how many members the objects of `value` have
  */
 function assertKeepable (value: unknown, depth = 0): number {
-  if (typeof value === 'string' && !value.isWellFormed()) throw malformed('A string holds half a surrogate pair, which has no UTF-8.')
+  if (typeof value === 'string' && !value.isWellFormed()) {
+    throw malformed('A string holds half a surrogate pair, which has no UTF-8.')
+  }
   if (typeof value !== 'object' || value === null) return 0
   if (depth === MAX_DEPTH) throw tooDeep()
   const entries = Object.entries(value)
@@ -86,10 +114,11 @@ function assertKeepable (value: unknown, depth = 0): number {
 }
 
 /**
- * How many members the objects of a JSON text have: its colons outside strings. The parser refuses a second value for a
- * key only where it finds the two different, and to it `[]` and `{}` are equal.
+ * How many members the objects of a JSON text have: its colons outside strings. The parser refuses a second
+ * value for a key only where it finds the two different, and to it `[]` and `{}` are equal.
  */
 const membersOf = (json: string) => json.replace(/"[^"\\]*(?:\\.[^"\\]*)*"/g, '').split(':').length - 1
 
 const tooDeep = () => malformed(`The body is nested more than ${MAX_DEPTH} deep.`)
-const malformed = (detail: string) => new Problem('MALFORMED_BODY', detail, { errors: [{ pointer: '', detail }] })
+const malformed = (detail: string) =>
+  new Problem('MALFORMED_BODY', detail, { errors: [{ pointer: '', detail }] })

@@ -12,14 +12,22 @@ export function requestId ({ headers }: Pick<IncomingMessage, 'headers'>): strin
 }
 
 /** What every answer carries; public routes set their own cache-control. */
-export const commonHeaders = (id: string) => ({ 'x-request-id': id, 'cache-control': 'private, no-store', 'x-content-type-options': 'nosniff' })
+export const commonHeaders = (id: string) => ({
+  'x-request-id': id,
+  'cache-control': 'private, no-store',
+  'x-content-type-options': 'nosniff'
+})
 
 /** Headers that every answer carries, and the one doubt that every request may raise. */
 export default fp(async (app) => {
   app.addHook('onRequest', async ({ id, raw }, reply) => {
     reply.headers(commonHeaders(id))
     // RFC 9112, section 3.2: two hosts are an attempt to be read differently by a proxy and by us.
-    const hosts = raw.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length
-    if (hosts > 1 || (hosts === 0 && raw.httpVersion === '1.1')) throw new Problem('MALFORMED_REQUEST', `The request has ${hosts} Host headers; it needs one.`)
+    const hosts = raw.rawHeaders.filter((name, index) =>
+      index % 2 === 0 && name.toLowerCase() === 'host'
+    ).length
+    if (hosts > 1 || (hosts === 0 && raw.httpVersion === '1.1')) {
+      throw new Problem('MALFORMED_REQUEST', `The request has ${hosts} Host headers; it needs one.`)
+    }
   })
 }, { name: 'headers' })

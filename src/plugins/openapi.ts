@@ -17,7 +17,8 @@ export default fp<{ oauthDomain: string, version: string }>(async (app, { oauthD
       info: {
         title: 'Sync Hub',
         version,
-        description: 'Settings and bookmarks of an app\'s users, in step on every device; every tenant walled off from every other. Errors are application/problem+json (RFC 9457).',
+        description:
+          "Settings and bookmarks of an app's users, in step on every device; every tenant walled off from every other. Errors are application/problem+json (RFC 9457).",
         license: { name: 'MIT', identifier: 'MIT' }
       },
       components: {
@@ -30,22 +31,31 @@ export default fp<{ oauthDomain: string, version: string }>(async (app, { oauthD
               authorizationCode: {
                 authorizationUrl: `${oauthDomain}/oauth2/authorize`,
                 tokenUrl: `${oauthDomain}/oauth2/token`,
-                scopes: { openid: 'Who you are', email: 'Your e-mail address', profile: 'Your profile', [TENANT_SCOPE]: 'What is yours in your tenant' }
+                scopes: {
+                  openid: 'Who you are',
+                  email: 'Your e-mail address',
+                  profile: 'Your profile',
+                  [TENANT_SCOPE]: 'What is yours in your tenant'
+                }
               }
             }
           }
         }
       },
       security: [{ bearer: [] }, { cognito: ['openid', TENANT_SCOPE] }],
-      tags: [{ name: 'bookmarks' }, { name: 'settings' }, { name: 'public', description: 'Without a token' }, { name: 'hub' }]
+      tags: [{ name: 'bookmarks' }, { name: 'settings' }, { name: 'public', description: 'Without a token' },
+        { name: 'hub' }]
     },
     hideUntagged: true
   })
   await app.register(async (docs) => {
-    docs.addHook('onRoute', (route) => { route.config = { ...route.config, public: true } })
+    docs.addHook('onRoute', (route) => {
+      route.config = { ...route.config, public: true }
+    })
     await docs.register(swaggerUi, {
       routePrefix: '/docs',
-      staticCSP: `default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; connect-src 'self' ${oauthDomain}; object-src 'none'; base-uri 'self'; frame-ancestors 'none'`,
+      staticCSP:
+        `default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; connect-src 'self' ${oauthDomain}; object-src 'none'; base-uri 'self'; frame-ancestors 'none'`,
       initOAuth: { usePkceWithAuthorizationCodeGrant: true },
       ...await bundledFiles()
     })
@@ -56,5 +66,8 @@ export default fp<{ oauthDomain: string, version: string }>(async (app, { oauthD
 async function bundledFiles (): Promise<object> {
   const folder = fileURLToPath(new URL('./docs/', import.meta.url))
   if (!existsSync(folder)) return {}
-  return { baseDir: folder, logo: { type: 'image/svg+xml', content: await readFile(join(folder, 'logo.svg')) } }
+  return {
+    baseDir: folder,
+    logo: { type: 'image/svg+xml', content: await readFile(join(folder, 'logo.svg')) }
+  }
 }

@@ -5,7 +5,7 @@ import type { Operations } from '../operations/index.ts'
 declare module 'fastify' {
   interface FastifyRequest {
     /** For what goes on after the first answer. @throws Problem TENANT_SUSPENDED */
-    assertActive (): Promise<void>
+    assertActive(): Promise<void>
   }
 }
 
@@ -19,7 +19,15 @@ export default fp<{ operations: Operations }>(async (app, { operations }) => {
   // Before the answer goes out, so that neither a crash nor Lambda's freeze loses the record.
   app.addHook('onSend', async ({ deniedByStore, scope, id, method, routeOptions, log }) => {
     if (!deniedByStore || scope === null) return
-    await operations.record({ tenantId: scope.tenantId, userId: scope.userId, requestId: id, action: `${method} ${routeOptions.url}`, outcome: 'denied' })
-      .catch((error: unknown) => { log.error({ failure: (error as Error).name }, 'a denial could not be recorded') })
+    await operations.record({
+      tenantId: scope.tenantId,
+      userId: scope.userId,
+      requestId: id,
+      action: `${method} ${routeOptions.url}`,
+      outcome: 'denied'
+    })
+      .catch((error: unknown) => {
+        log.error({ failure: (error as Error).name }, 'a denial could not be recorded')
+      })
   })
 }, { name: 'operations', dependencies: ['problems', 'tenant'] })

@@ -1,6 +1,12 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import type { ConnectionError, FastifyError, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
+import type {
+  ConnectionError,
+  FastifyError,
+  FastifyReply,
+  FastifyRequest,
+  FastifySchemaValidationError
+} from 'fastify'
 import fp from 'fastify-plugin'
 import { Problem, type Fault } from '../errors.ts'
 import { commonHeaders } from './headers.ts'
@@ -16,20 +22,36 @@ declare module 'fastify' {
   }
 }
 
-/** The one place where a failure becomes an answer: problem+json (RFC 9457). A 5xx body is constant; its cause is logged. */
+/**
+ * The one place where a failure becomes an answer: problem+json (RFC 9457). A 5xx body is constant; its cause
+ * is logged.
+ */
 export default fp(async (app) => {
   app.decorateRequest('deniedByStore', false)
-  app.setErrorHandler((error: unknown, request, reply) => send(request, reply, toProblem(error, request), error))
-  app.setNotFoundHandler((request, reply) => send(request, reply, new Problem('NOT_FOUND', 'There is no such route; /openapi.json lists them all.')))
+  app.setErrorHandler((error: unknown, request, reply) =>
+    send(request, reply, toProblem(error, request), error)
+  )
+  app.setNotFoundHandler((request, reply) =>
+    send(request, reply, new Problem('NOT_FOUND', 'There is no such route; /openapi.json lists them all.'))
+  )
   // What Node would answer without a body.
   app.server.on('checkExpectation', (_request, response) => {
     const body = bareProblem(417)
-    response.writeHead(417, { 'content-type': 'application/problem+json', 'content-length': body.length, connection: 'close' }).end(body)
+    response.writeHead(417, {
+      'content-type': 'application/problem+json',
+      'content-length': body.length,
+      connection: 'close'
+    }).end(body)
   })
 }, { name: 'problems' })
 
 /** Sends a problem. */
-export function send (request: FastifyRequest, reply: FastifyReply, problem: Problem, cause: unknown = problem): FastifyReply {
+export function send (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  problem: Problem,
+  cause: unknown = problem
+): FastifyReply {
   const { status, extras: { retryAfter, headers } } = problem
   const body = tell(request, problem, cause)
   reply.headers(commonHeaders(request.id))
@@ -38,11 +60,15 @@ export function send (request: FastifyRequest, reply: FastifyReply, problem: Pro
   return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send(body)
 }
 
-/** The body of a problem. What is ours to mend (a 5xx but a full space, a denial by the store) is logged with its cause. */
+/**
+ * The body of a problem. What is ours to mend (a 5xx but a full space, a denial by the store) is logged with
+ * its cause.
+ */
 export function tell (request: FastifyRequest, problem: Problem, cause: unknown = problem): object {
   const { errorType, status, title, extras: { retryAfter: _, headers: __, ...extras } } = problem
-  if (status >= 500 && status !== 507) request.log.error({ errorType, failure: describe(cause) }, problem.message)
-  else if (storeFailure(cause) === DENIED) {
+  if (status >= 500 && status !== 507) {
+    request.log.error({ errorType, failure: describe(cause) }, problem.message)
+  } else if (storeFailure(cause) === DENIED) {
     request.deniedByStore = true
     request.log.error({ errorType, failure: describe(cause) }, 'the store denied what the hub allowed')
   }
@@ -57,73 +83,135 @@ export function tell (request: FastifyRequest, problem: Problem, cause: unknown 
   }
 }
 
-/** Whatever was thrown, as a problem: ours as it is, Fastify's and the store's by their codes, all else a 500. */
+/**
+ * Whatever was thrown, as a problem: ours as it is, Fastify's and the store's by their codes, all else a 500.
+ */
 export function toProblem (error: unknown, request?: FastifyRequest): Problem {
   if (error instanceof Problem) return error
-  const { validation, validationContext, code = '', statusCode = 500 } = error as FastifyError & { validation?: FastifySchemaValidationError[], validationContext?: string }
+  const { validation, validationContext, code = '', statusCode = 500 } = error as FastifyError & {
+    validation?: FastifySchemaValidationError[],
+    validationContext?: string
+  }
   if (validation !== undefined) return invalid(validation, validationContext ?? 'body')
   const failure = storeFailure(error)
   if (failure === DENIED) return new Problem('UNAUTHORIZED_ACCESS', 'This is not yours to read or write.')
-  if (failure !== undefined) return new Problem('STORE_UNAVAILABLE', 'The store did not answer in time.', { retryAfter: 1 })
+  if (failure !== undefined) {
+    return new Problem('STORE_UNAVAILABLE', 'The store did not answer in time.', { retryAfter: 1 })
+  }
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge(request)
-  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new Problem('UNSUPPORTED_MEDIA_TYPE', 'Send application/json (a PATCH may also be application/merge-patch+json).')
-  if (statusCode >= 400 && statusCode < 500) return new Problem('MALFORMED_REQUEST', `${STATUS_CODES[statusCode] ?? 'Bad Request'}: the request could not be read.`)
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    return new Problem(
+      'UNSUPPORTED_MEDIA_TYPE',
+      'Send application/json (a PATCH may also be application/merge-patch+json).'
+    )
+  }
+  if (statusCode >= 400 && statusCode < 500) {
+    return new Problem(
+      'MALFORMED_REQUEST',
+      `${STATUS_CODES[statusCode] ?? 'Bad Request'}: the request could not be read.`
+    )
+  }
   return new Problem('INTERNAL', 'Unexpected failure', {}, { cause: error })
 }
 
 function tooLarge (request: FastifyRequest | undefined): Problem {
   const [value, sent] = [request?.routeOptions.bodyLimit ?? 0, Number(request?.headers['content-length'])]
-  return new Problem('BODY_TOO_LARGE', `The body may have ${value} bytes.`, { limit: { name: request?.routeOptions.config.bodyLimit ?? 'bodyBytes', value, ...Number.isFinite(sent) && { sent } } })
+  return new Problem('BODY_TOO_LARGE', `The body may have ${value} bytes.`, {
+    limit: {
+      name: request?.routeOptions.config.bodyLimit ?? 'bodyBytes',
+      value,
+      ...Number.isFinite(sent) && { sent }
+    }
+  })
 }
 
 function invalid (validation: FastifySchemaValidationError[], context: string): Problem {
   const errors = validation.map((fault): Fault => {
     const { additionalProperty, missingProperty, tag, limit } = fault.params
     const property = [additionalProperty, missingProperty, tag].find((name) => typeof name === 'string')
-    const path = `${fault.instancePath}${property === undefined ? '' : `/${property.replaceAll('~', '~0').replaceAll('/', '~1')}`}`
-    const detail = additionalProperty !== undefined ? 'is not known here' : missingProperty !== undefined ? 'is missing' : tag !== undefined ? 'is missing, or not one that is taken here' : fault.message ?? 'is not valid'
-    return { pointer: context === 'body' ? path : `${context}${path}`, detail: typeof limit === 'number' && !detail.includes(`${limit}`) ? `${detail} (limit ${limit})` : detail }
+    const path = `${fault.instancePath}${
+      property === undefined ? '' : `/${property.replaceAll('~', '~0').replaceAll('/', '~1')}`
+    }`
+    const detail = additionalProperty !== undefined
+      ? 'is not known here'
+      : missingProperty !== undefined
+      ? 'is missing'
+      : tag !== undefined
+      ? 'is missing, or not one that is taken here'
+      : fault.message ?? 'is not valid'
+    return {
+      pointer: context === 'body' ? path : `${context}${path}`,
+      detail: typeof limit === 'number' && !detail.includes(`${limit}`)
+        ? `${detail} (limit ${limit})`
+        : detail
+    }
   })
   const [first] = errors
   return new Problem('VALIDATION_FAILED', `${first!.pointer || 'The body'} ${first!.detail}.`, { errors })
 }
 
-/** The name or code, along the chain of causes, that tells a failure of the store. ElectroDB wraps what AWS threw. */
+/**
+ * The name or code, along the chain of causes, that tells a failure of the store. ElectroDB wraps what AWS
+ * threw.
+ */
 function storeFailure (error: unknown): string | undefined {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    const known = [cause.name, (cause as NodeJS.ErrnoException).code].find((name) => name === DENIED || UNAVAILABLE.has(name ?? ''))
+    const known = [cause.name, (cause as NodeJS.ErrnoException).code].find((name) =>
+      name === DENIED || UNAVAILABLE.has(name ?? '')
+    )
     if (known !== undefined) return known
   }
   return undefined
 }
 
 const DENIED = 'AccessDeniedException'
-const UNAVAILABLE = new Set([
-  'ProvisionedThroughputExceededException', 'RequestLimitExceeded', 'ThrottlingException', 'LimitExceededException', 'TransactionInProgressException',
-  'InternalServerError', 'ServiceUnavailable', 'ServiceUnavailableException', 'ExpiredTokenException', 'UnrecognizedClientException', 'TimeoutError',
-  'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH'
-])
+const UNAVAILABLE = new Set(['ProvisionedThroughputExceededException', 'RequestLimitExceeded',
+  'ThrottlingException', 'LimitExceededException', 'TransactionInProgressException', 'InternalServerError',
+  'ServiceUnavailable', 'ServiceUnavailableException', 'ExpiredTokenException', 'UnrecognizedClientException',
+  'TimeoutError', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN',
+  'EHOSTUNREACH'])
 
-const isFromStore = (error: unknown) => error instanceof Error && ('$metadata' in error || 'isElectroError' in error)
+const isFromStore = (error: unknown) =>
+  error instanceof Error && ('$metadata' in error || 'isElectroError' in error)
 
 /**
- * What of a failure goes into the log: names and stack, not messages of the store, which may hold a user's rows.
+ * What of a failure goes into the log: names and stack, not messages of the store, which may hold a user's
+ * rows.
  */
 function describe (error: unknown, fromStore = isFromStore(error)): object | undefined {
   if (!(error instanceof Error)) return undefined
   const { name, stack = '', cause } = error
-  return { name, ...fromStore ? {} : { message: error.message }, ...cause !== undefined && { cause: describe(cause, fromStore || isFromStore(cause)) }, at: stack.split('\n').map((line) => line.trim()).filter((line) => line.startsWith('at ')).slice(0, 5) }
+  return {
+    name,
+    ...fromStore ? {} : { message: error.message },
+    ...cause !== undefined && { cause: describe(cause, fromStore || isFromStore(cause)) },
+    at: stack.split('\n').map((line) => line.trim()).filter((line) => line.startsWith('at ')).slice(0, 5)
+  }
 }
 
 /**
- * Answers what never became a request (a broken request line, headers beyond the limit), without Fastify: there is no
- * reply to use. A connection that is already gone gets nothing.
+ * Answers what never became a request (a broken request line, headers beyond the limit), without Fastify:
+ * there is no reply to use. A connection that is already gone gets nothing.
  */
 export function clientError (error: ConnectionError, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return
-  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
+  const status = error.code === 'HPE_HEADER_OVERFLOW'
+    ? 431
+    : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+    ? 408
+    : 400
   const body = bareProblem(status)
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`)
+  socket.end(
+    `HTTP/1.1 ${status} ${
+      STATUS_CODES[status]
+    }\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`
+  )
 }
 
-const bareProblem = (status: number) => JSON.stringify({ type: 'urn:sync-hub:problem:malformed-request', title: STATUS_CODES[status], status, errorType: 'MALFORMED_REQUEST' })
+const bareProblem = (status: number) =>
+  JSON.stringify({
+    type: 'urn:sync-hub:problem:malformed-request',
+    title: STATUS_CODES[status],
+    status,
+    errorType: 'MALFORMED_REQUEST'
+  })

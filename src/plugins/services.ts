@@ -10,14 +10,20 @@ import type { Scope, Stores } from '../store/store.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     /** True when the store answers. */
-    storeReady (): Promise<boolean>
+    storeReady(): Promise<boolean>
     /** The tenant world of a scope. @throws Problem STORE_UNAVAILABLE */
-    servicesOf (scope: Scope, idempotency?: Context['idempotency']): Promise<Services>
+    servicesOf(scope: Scope, idempotency?: Context['idempotency']): Promise<Services>
   }
   interface FastifyRequest {
-    /** For what goes on after the first answer. @throws Problem UNAUTHENTICATED where the device was signed out since */
-    assertSignedIn (): Promise<void>
-    /** The tenant world of this request: bound to its scope by construction. Reading it on a public route throws. */
+    /**
+     * For what goes on after the first answer. @throws Problem UNAUTHENTICATED where the device was signed
+     * out since
+     */
+    assertSignedIn(): Promise<void>
+    /**
+     * The tenant world of this request: bound to its scope by construction. Reading it on a public route
+     * throws.
+     */
     services: Services
     /** What anyone may read. */
     publicSettings: PublicSettings
@@ -36,13 +42,28 @@ export default fp<{ stores: Stores, shared: Shared }>(async (app, { stores, shar
       request.services = await app.servicesOf(request.scope, idempotencyOf(request))
       await request.assertSignedIn()
       assertDevice(request)
-    } else if (request.routeOptions.url?.startsWith('/v1/public/')) request.publicSettings = publicSettings(await stores.anonymous(), shared.sealer)
+    } else if (request.routeOptions.url?.startsWith('/v1/public/')) {
+      request.publicSettings = publicSettings(await stores.anonymous(), shared.sealer)
+    }
   })
-  app.decorate('servicesOf', async (scope: Scope, idempotency?: Context['idempotency']) => createServices(shared, scope, await stores.of(scope.tenantId), idempotency))
+  app.decorate(
+    'servicesOf',
+    async (scope: Scope, idempotency?: Context['idempotency']) =>
+      createServices(shared, scope, await stores.of(scope.tenantId), idempotency)
+  )
   app.decorateRequest('assertSignedIn', async function (this: FastifyRequest) {
-    if (this.identity !== null && 'device' in this.identity) await this.services.sessions.verify(this.identity.device)
+    if (this.identity !== null && 'device' in this.identity) {
+      await this.services.sessions.verify(this.identity.device)
+    }
   })
-  app.decorate('storeReady', () => stores.anonymous().then((store) => publicSettings(store, shared.sealer).ping()).then(() => true, () => false))
+  app.decorate(
+    'storeReady',
+    () =>
+      stores.anonymous().then((store) => publicSettings(store, shared.sealer).ping()).then(
+        () => true,
+        () => false
+      )
+  )
   app.addHook('onClose', async () => stores.close())
 }, { name: 'services', dependencies: ['tenant'] })
 
@@ -52,7 +73,12 @@ const OF_APPS = /^\/v1\/(?:groups\/:groupId\/)?(?:bookmarks|settings|trash|chang
 /** @throws Problem UNAUTHORIZED_ACCESS */
 function assertDevice ({ identity, method, routeOptions: { url = '' } }: FastifyRequest): void {
   const isApp = identity !== null && 'device' in identity && identity.device.kind === 'app'
-  if (isApp && WRITES.has(method) && !OF_APPS.test(url)) throw new Problem('UNAUTHORIZED_ACCESS', 'An app password reads, and writes records; people and devices are for a device that is signed in.')
+  if (isApp && WRITES.has(method) && !OF_APPS.test(url)) {
+    throw new Problem(
+      'UNAUTHORIZED_ACCESS',
+      'An app password reads, and writes records; people and devices are for a device that is signed in.'
+    )
+  }
 }
 
 /**
@@ -64,7 +90,9 @@ function idempotencyOf (request: FastifyRequest): { key: string, requestHash: st
   if (key === undefined || !WRITES.has(request.method)) return undefined
   if (typeof key !== 'string' || !IDEMPOTENCY_KEY.test(key)) {
     const detail = 'is 1 to 255 visible ASCII characters'
-    throw new Problem('VALIDATION_FAILED', `Idempotency-Key ${detail}.`, { errors: [{ pointer: 'headers/idempotency-key', detail }] })
+    throw new Problem('VALIDATION_FAILED', `Idempotency-Key ${detail}.`, {
+      errors: [{ pointer: 'headers/idempotency-key', detail }]
+    })
   }
   const { 'if-match': ifMatch = null, 'if-none-match': ifNoneMatch = null } = request.headers
   const body = Buffer.isBuffer(request.body) ? hashOf(request.body) : request.body ?? null

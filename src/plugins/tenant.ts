@@ -30,7 +30,14 @@ export default fp(async (app) => {
 function scopeOf (identity: Identity): Scope {
   const { userId } = identity
   // What the hub made is for one user's own things: it has no roles.
-  if ('device' in identity) return Object.freeze({ tenantId: identity.device.tenantId, userId, roles: Object.freeze([]), sessionId: identity.device.sessionId })
+  if ('device' in identity) {
+    return Object.freeze({
+      tenantId: identity.device.tenantId,
+      userId,
+      roles: Object.freeze([]),
+      sessionId: identity.device.sessionId
+    })
+  }
   const groups = identity.claims['cognito:groups']
   return Object.freeze({
     tenantId: tenantOf(identity.issuer, userId, identity.claims),
@@ -45,15 +52,27 @@ function tenantOf ({ tenant }: TrustedIssuer, userId: string, claims: Claims): s
   const claimed = claims['claim' in tenant ? tenant.claim : TENANT_CLAIM]
   if ('fixed' in tenant) {
     // A pool that belongs to one tenant can't speak for another, whatever its tokens say.
-    if (claimed !== undefined && claimed !== tenant.fixed) throw new Problem('UNAUTHORIZED_ACCESS', 'The token claims a tenant that its issuer does not speak for.')
+    if (claimed !== undefined && claimed !== tenant.fixed) {
+      throw new Problem(
+        'UNAUTHORIZED_ACCESS',
+        'The token claims a tenant that its issuer does not speak for.'
+      )
+    }
     return grammatical(tenant.fixed)
   }
   if ('sub' in tenant) return grammatical(userId)
-  if (claimed === undefined || claimed === null || claimed === '') throw new Problem('MISSING_TENANT_ID', `The token has no ${tenant.claim}.`, { headers: { 'www-authenticate': 'Bearer realm="sync-hub", error="invalid_token"' } })
+  if (claimed === undefined || claimed === null || claimed === '') {
+    throw new Problem('MISSING_TENANT_ID', `The token has no ${tenant.claim}.`, {
+      headers: { 'www-authenticate': 'Bearer realm="sync-hub", error="invalid_token"' }
+    })
+  }
   return grammatical(claimed)
 }
 
 function grammatical (tenantId: unknown): string {
   if (typeof tenantId === 'string' && TENANT_ID.test(tenantId)) return tenantId
-  throw new Problem('INVALID_TENANT_ID', 'A tenant id is 3 to 48 lower-case letters, digits and inner hyphens.')
+  throw new Problem(
+    'INVALID_TENANT_ID',
+    'A tenant id is 3 to 48 lower-case letters, digits and inner hyphens.'
+  )
 }

@@ -7,33 +7,58 @@ import { BatchBody, Changes } from './sync.ts'
 
 type OfOne = { Params: { id: string } }
 
-/** Changes that are too many for one push: staged piece by piece, invisible until they are committed. POST /v1/sync?batch=true begins one. */
+/**
+ * Changes that are too many for one push: staged piece by piece, invisible until they are committed. POST
+ * /v1/sync?batch=true begins one.
+ */
 export default async function batches (app: FastifyInstance): Promise<void> {
   const path = '/v1/sync/batches/:id'
-  const one = { tags: ['sync'], params: Type.Object({ id: PlainId }), querystring: noQuery, response: { 200: BatchBody, ...problems } }
+  const one = {
+    tags: ['sync'],
+    params: Type.Object({ id: PlainId }),
+    querystring: noQuery,
+    response: { 200: BatchBody, ...problems }
+  }
 
-  app.get<OfOne>(path, { schema: { ...one, summary: 'How far a staged batch is' } }, ({ params, services }) => services.sync.batches.status(params.id))
+  app.get<OfOne>(
+    path,
+    { schema: { ...one, summary: 'How far a staged batch is' } },
+    ({ params, services }) => services.sync.batches.status(params.id)
+  )
 
   app.post<OfOne & { Body: { offset: number, changes: PushedChange[] } }>(path, {
     schema: {
       ...one,
       summary: 'Stage further changes',
-      body: Type.Object({ offset: Type.Integer({ minimum: 0, description: 'How many changes are staged before these: what is sent again is not added again' }), changes: Changes }, { additionalProperties: false })
+      body: Type.Object({
+        offset: Type.Integer({
+          minimum: 0,
+          description: 'How many changes are staged before these: what is sent again is not added again'
+        }),
+        changes: Changes
+      }, { additionalProperties: false })
     }
   }, ({ params, body, services }) => services.sync.batches.append(params.id, body.offset, body.changes))
 
   app.post<OfOne & { Body: { confirm?: boolean } }>(`${path}/commit`, {
     // Nothing needs to be said.
-    preValidation: async (request) => { request.body ??= {} },
+    preValidation: async (request) => {
+      request.body ??= {}
+    },
     schema: {
       ...one,
       summary: 'Commit all of a staged batch',
-      description: 'Takes about 50 ms for each 96 changes. If the answer is lost, send it again: the commit goes on where it stands. Whoever reads single records meanwhile may see part of it; pulls tell of it once it is whole.',
-      body: Type.Object({ confirm: Type.Optional(Type.Boolean({ description: 'That it may delete more than half of a space' })) }, { additionalProperties: false })
+      description:
+        'Takes about 50 ms for each 96 changes. If the answer is lost, send it again: the commit goes on where it stands. Whoever reads single records meanwhile may see part of it; pulls tell of it once it is whole.',
+      body: Type.Object({
+        confirm: Type.Optional(Type.Boolean({ description: 'That it may delete more than half of a space' }))
+      }, { additionalProperties: false })
     }
   }, ({ params, body, services }) => services.sync.batches.commit(params.id, body.confirm ?? false))
 
-  app.delete<OfOne>(path, { schema: { ...one, summary: 'Abandon a staged batch', response: { 204: Type.Null(), ...problems } } }, async ({ params, services }, reply) => {
+  app.delete<OfOne>(path, {
+    schema: { ...one, summary: 'Abandon a staged batch', response: { 204: Type.Null(), ...problems } }
+  }, async ({ params, services }, reply) => {
     await services.sync.batches.abandon(params.id)
     return reply.code(204).send()
   })

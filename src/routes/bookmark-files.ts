@@ -11,12 +11,28 @@ import type { ImportReport } from '../services/bookmarks/import/index.ts'
 import { paramsOf, problems } from './schemas.ts'
 
 /** What a file is, by its media type; undefined: by how it begins. */
-const TYPES: Readonly<Record<string, Format | undefined>> = { 'text/html': 'html', 'application/xml': 'xbel', 'text/xml': 'xbel', 'application/xbel+xml': 'xbel', 'application/x-xbel': 'xbel', 'application/json': 'json', 'application/octet-stream': undefined, 'text/plain': undefined }
+const TYPES: Readonly<Record<string, Format | undefined>> = {
+  'text/html': 'html',
+  'application/xml': 'xbel',
+  'text/xml': 'xbel',
+  'application/xbel+xml': 'xbel',
+  'application/x-xbel': 'xbel',
+  'application/json': 'json',
+  'application/octet-stream': undefined,
+  'text/plain': undefined
+}
 const NDJSON = 'application/x-ndjson'
 /** Entries of a report between two turns of the event loop. */
 const PORTION = 500
 
-const Told = Type.Array(Type.Object({ line: Type.Optional(Type.Integer()), title: Type.String(), url: Type.Optional(Type.String()), reason: Type.String() }))
+const Told = Type.Array(
+  Type.Object({
+    line: Type.Optional(Type.Integer()),
+    title: Type.String(),
+    url: Type.Optional(Type.String()),
+    reason: Type.String()
+  })
+)
 const Count = (description: string) => Type.Integer({ description })
 const Report = Type.Object({
   format: Type.Union(FORMATS.map((format) => Type.Literal(format))),
@@ -29,11 +45,16 @@ const Report = Type.Object({
   folders: Type.Object({ created: Type.Integer(), existing: Type.Integer() }),
   refused: Told,
   adjusted: Told,
-  ignored: Type.Record(Type.String(), Type.Integer(), { description: 'What the hub has no place for (icons, visits ...), by its name in the file' })
+  ignored: Type.Record(Type.String(), Type.Integer(), {
+    description: 'What the hub has no place for (icons, visits ...), by its name in the file'
+  })
 })
 
 /** Bookmarks as files: those of browsers and services come in, and all go out again. */
-export default async function bookmarkFiles (app: FastifyInstance, { limits }: { limits: Limits }): Promise<void> {
+export default async function bookmarkFiles (
+  app: FastifyInstance,
+  { limits }: { limits: Limits }
+): Promise<void> {
   const tags = ['bookmarks']
 
   app.get<{ Querystring: { format: Format } }>('/bookmarks/export', {
@@ -42,72 +63,135 @@ export default async function bookmarkFiles (app: FastifyInstance, { limits }: {
       params: paramsOf(app),
       summary: 'All bookmarks and folders as a file',
       description: 'Streamed. What it gives can be imported again. On Lambda an answer has at most 6 MB.',
-      querystring: Type.Object({ format: Type.Optional(Type.Union(FORMATS.map((format) => Type.Literal(format)), { default: 'html', description: 'Netscape HTML, as every browser imports it; XBEL 1.0; or records as the API has them' })) }, { additionalProperties: false }),
-      response: { 200: { description: 'A file', content: { 'text/html': { schema: Type.String() }, 'application/xml': { schema: Type.String() }, 'application/json': { schema: Type.String() } } }, ...problems }
+      querystring: Type.Object({
+        format: Type.Optional(Type.Union(
+          FORMATS.map((format) => Type.Literal(format)),
+          {
+            default: 'html',
+            description:
+              'Netscape HTML, as every browser imports it; XBEL 1.0; or records as the API has them'
+          }
+        ))
+      }, { additionalProperties: false }),
+      response: {
+        200: {
+          description: 'A file',
+          content: {
+            'text/html': { schema: Type.String() },
+            'application/xml': { schema: Type.String() },
+            'application/json': { schema: Type.String() }
+          }
+        },
+        ...problems
+      }
     }
   }, async ({ query, space }, reply) => {
     const { type, name, pieces } = await space.bookmarks.exportFile(query.format)
-    return reply.headers({ 'content-type': type, 'content-disposition': `attachment; filename="${name}"`, 'content-security-policy': 'sandbox' }).send(Readable.from(pieces))
+    return reply.headers({
+      'content-type': type,
+      'content-disposition': `attachment; filename="${name}"`,
+      'content-security-policy': 'sandbox'
+    }).send(Readable.from(pieces))
   })
 
   // Files are taken as bytes, and here alone.
   await app.register(async (app) => {
     app.removeAllContentTypeParsers()
-    app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: limits.importBytes }, async (request: FastifyRequest, body: Buffer) => {
-      assertIdentity(request)
-      if (!Object.hasOwn(TYPES, mediaTypeOf(request))) throw new Problem('UNSUPPORTED_MEDIA_TYPE', `Send the file itself as ${Object.keys(TYPES).join(', ')}; no form.`)
-      return body
-    })
-
-    app.post<{ Body: Buffer | undefined, Querystring: { dryRun: boolean, folderId?: string } }>('/bookmarks/import', {
-      bodyLimit: limits.importBytes,
-      config: { bodyLimit: 'importBytes' },
-      schema: {
-        tags,
-        params: paramsOf(app),
-        summary: 'Bring in a file of bookmarks',
-        description: `Netscape HTML (every browser and most services), XBEL 1.0, or JSON of the export; at most ${limits.importBytes} bytes (on Lambda 6 MB) and ${limits.importEntries} entries. The same URL in the same folder is one bookmark, so that importing twice adds nothing. With Accept: ${NDJSON} the answer is lines: {"progress":...} and at last {"result":...} or {"problem":...}.`,
-        consumes: Object.keys(TYPES),
-        querystring: Type.Object({
-          dryRun: Type.Optional(Type.Boolean({ default: false, description: 'Write nothing; say what would happen' })),
-          folderId: Type.Optional(Type.String({ ...PlainId, description: 'The folder to put it into; else the root' }))
-        }, { additionalProperties: false }),
-        response: { 200: { description: 'What was taken, and what was not', content: { 'application/json': { schema: Report }, [NDJSON]: { schema: Type.String() } } }, ...problems }
-      }
-    }, async (request, reply) => {
-      const { body, query: { dryRun, folderId } } = request
-      if (body === undefined || body.length === 0) throw new Problem('MALFORMED_BODY', 'The body is empty; send a file.', { errors: [{ pointer: '', detail: 'is empty' }] })
-      const charset = /;\s*charset\s*=\s*"?([\w.:-]{1,40})/i.exec(request.headers['content-type'] ?? '')?.[1]
-      const file = { bytes: body, format: TYPES[mediaTypeOf(request)], charset, dryRun, folderId }
-      if (request.headers.accept?.includes(NDJSON) !== true) return reply.type('application/json; charset=utf-8').send(Readable.from(piecesOf(await request.space.bookmarks.importFile(file))))
-      // Who hangs up does not end an import: it goes on to its end without them.
-      const lines = new PassThrough()
-      const say = (line: object) => { if (!lines.destroyed) lines.write(`${JSON.stringify(line)}\n`) }
-      const run = async () => {
-        try {
-          const report = await request.space.bookmarks.importFile(file, (progress) => { say({ progress }) })
-          if (!lines.destroyed) lines.write('{"result":')
-          for (const piece of piecesOf(report)) if (!lines.destroyed) lines.write(piece)
-          if (!lines.destroyed) lines.write('}\n')
-        } catch (error) {
-          say({ problem: tell(request, toProblem(error, request), error) })
+    app.addContentTypeParser(
+      '*',
+      { parseAs: 'buffer', bodyLimit: limits.importBytes },
+      async (request: FastifyRequest, body: Buffer) => {
+        assertIdentity(request)
+        if (!Object.hasOwn(TYPES, mediaTypeOf(request))) {
+          throw new Problem(
+            'UNSUPPORTED_MEDIA_TYPE',
+            `Send the file itself as ${Object.keys(TYPES).join(', ')}; no form.`
+          )
         }
-        lines.end()
+        return body
       }
-      void run()
-      return reply.type(`${NDJSON}; charset=utf-8`).send(lines)
-    })
+    )
+
+    app.post<{ Body: Buffer | undefined, Querystring: { dryRun: boolean, folderId?: string } }>(
+      '/bookmarks/import',
+      {
+        bodyLimit: limits.importBytes,
+        config: { bodyLimit: 'importBytes' },
+        schema: {
+          tags,
+          params: paramsOf(app),
+          summary: 'Bring in a file of bookmarks',
+          description:
+            `Netscape HTML (every browser and most services), XBEL 1.0, or JSON of the export; at most ${limits.importBytes} bytes (on Lambda 6 MB) and ${limits.importEntries} entries. The same URL in the same folder is one bookmark, so that importing twice adds nothing. With Accept: ${NDJSON} the answer is lines: {"progress":...} and at last {"result":...} or {"problem":...}.`,
+          consumes: Object.keys(TYPES),
+          querystring: Type.Object({
+            dryRun: Type.Optional(
+              Type.Boolean({ default: false, description: 'Write nothing; say what would happen' })
+            ),
+            folderId: Type.Optional(
+              Type.String({ ...PlainId, description: 'The folder to put it into; else the root' })
+            )
+          }, { additionalProperties: false }),
+          response: {
+            200: {
+              description: 'What was taken, and what was not',
+              content: { 'application/json': { schema: Report }, [NDJSON]: { schema: Type.String() } }
+            },
+            ...problems
+          }
+        }
+      },
+      async (request, reply) => {
+        const { body, query: { dryRun, folderId } } = request
+        if (body === undefined || body.length === 0) {
+          throw new Problem('MALFORMED_BODY', 'The body is empty; send a file.', {
+            errors: [{ pointer: '', detail: 'is empty' }]
+          })
+        }
+        const charset = /;\s*charset\s*=\s*"?([\w.:-]{1,40})/i.exec(request.headers['content-type'] ?? '')
+          ?.[1]
+        const file = { bytes: body, format: TYPES[mediaTypeOf(request)], charset, dryRun, folderId }
+        if (request.headers.accept?.includes(NDJSON) !== true) {
+          return reply.type('application/json; charset=utf-8').send(
+            Readable.from(piecesOf(await request.space.bookmarks.importFile(file)))
+          )
+        }
+        // Who hangs up does not end an import: it goes on to its end without them.
+        const lines = new PassThrough()
+        const say = (line: object) => {
+          if (!lines.destroyed) lines.write(`${JSON.stringify(line)}\n`)
+        }
+        const run = async () => {
+          try {
+            const report = await request.space.bookmarks.importFile(file, (progress) => {
+              say({ progress })
+            })
+            if (!lines.destroyed) lines.write('{"result":')
+            for (const piece of piecesOf(report)) if (!lines.destroyed) lines.write(piece)
+            if (!lines.destroyed) lines.write('}\n')
+          } catch (error) {
+            say({ problem: tell(request, toProblem(error, request), error) })
+          }
+          lines.end()
+        }
+        void run()
+        return reply.type(`${NDJSON}; charset=utf-8`).send(lines)
+      }
+    )
   })
 }
 
-const mediaTypeOf = ({ headers }: FastifyRequest) => (headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase()
+const mediaTypeOf = ({ headers }: FastifyRequest) =>
+  (headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase()
 
 /** JSON of a report piece by piece: it may name 50,000 entries. */
-function * piecesOf ({ refused, adjusted, ...report }: ImportReport): Generator<string> {
+function* piecesOf ({ refused, adjusted, ...report }: ImportReport): Generator<string> {
   yield JSON.stringify(report).slice(0, -1)
   for (const [name, all] of Object.entries({ refused, adjusted })) {
     yield `,"${name}":[`
-    for (let from = 0; from < all.length; from += PORTION) yield `${from === 0 ? '' : ','}${JSON.stringify(all.slice(from, from + PORTION)).slice(1, -1)}`
+    for (let from = 0; from < all.length; from += PORTION) {
+      yield `${from === 0 ? '' : ','}${JSON.stringify(all.slice(from, from + PORTION)).slice(1, -1)}`
+    }
     yield ']'
   }
   yield '}'

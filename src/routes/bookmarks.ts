@@ -15,20 +15,48 @@ const MAX_QUERY = 1000
 
 const Tag = Type.String({ minLength: 1, maxLength: BOOKMARK_LIMITS.tag })
 const Retagged = Type.Object({ changed: Type.Integer({ description: 'Bookmarks and folders that had it' }) })
-interface Paging { limit: number, cursor?: string }
+interface Paging {
+  limit: number
+  cursor?: string
+}
 
 /** A bookmark in a list; what a search found has the places of its words. */
-const Places = Type.Optional(Type.Array(Type.Array(Type.Integer()), { description: 'Of each word: place and length, in UTF-16 code units' }))
+const Places = Type.Optional(
+  Type.Array(Type.Array(Type.Integer()), {
+    description: 'Of each word: place and length, in UTF-16 code units'
+  })
+)
 const Found = Type.Object({
   ...bookmark.record.properties,
-  highlights: Type.Optional(Type.Object({ title: Places, url: Places, description: Places, tags: Type.Optional(Type.Array(Type.String())) }, { description: 'With q' }))
+  highlights: Type.Optional(
+    Type.Object({
+      title: Places,
+      url: Places,
+      description: Places,
+      tags: Type.Optional(Type.Array(Type.String()))
+    }, { description: 'With q' })
+  )
 }, { additionalProperties: false })
 
 const query = {
-  q: Type.Optional(Type.String({ minLength: 1, maxLength: MAX_QUERY, description: 'Words (also their beginnings, and with small typos), "phrases", tag:x, site:example.com, folder:Name; the best first' })),
+  q: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: MAX_QUERY,
+      description:
+        'Words (also their beginnings, and with small typos), "phrases", tag:x, site:example.com, folder:Name; the best first'
+    })
+  ),
   folderId: Type.Optional(PlainId),
   tag: Type.Optional(Tag),
-  url: Type.Optional(Type.String({ minLength: 1, maxLength: BOOKMARK_LIMITS.url, description: 'Compared by page: without http or https, www., default port, closing slash, fragment and parameters of trackers' })),
+  url: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: BOOKMARK_LIMITS.url,
+      description:
+        'Compared by page: without http or https, www., default port, closing slash, fragment and parameters of trackers'
+    })
+  ),
   kind: Type.Optional(Type.Union([Type.Literal('bookmark'), Type.Literal('folder')])),
   favorite: Type.Optional(Type.Boolean()),
   sort: Type.Optional(Type.Literal('-createdAt', { description: 'Newest first; otherwise by id' }))
@@ -43,7 +71,10 @@ const Branch = Type.Object({
   items: Type.Optional(Type.Array(PlainId))
 })
 
-export default async function bookmarks (app: FastifyInstance, { limits }: { limits: Limits }): Promise<void> {
+export default async function bookmarks (
+  app: FastifyInstance,
+  { limits }: { limits: Limits }
+): Promise<void> {
   recordRoutes(app, {
     path: '/bookmarks',
     definition: bookmark,
@@ -52,11 +83,24 @@ export default async function bookmarks (app: FastifyInstance, { limits }: { lim
     service: ({ space }) => space.bookmarks,
     add: true,
     query,
-    removal: { confirm: Type.Optional(Type.Boolean({ description: 'That the folder may take more than half of the space with it' })) },
+    removal: {
+      confirm: Type.Optional(
+        Type.Boolean({ description: 'That the folder may take more than half of the space with it' })
+      )
+    },
     item: Found,
     filter: ({ sort, q, ...filter }) => {
-      if (sort !== undefined && q !== undefined) throw new Problem('VALIDATION_FAILED', 'A search has an order of its own: leave sort out.', { errors: [{ pointer: 'querystring/sort', detail: 'does not go with q' }] })
-      return { newestFirst: sort !== undefined, matches: matching(filter), ...q !== undefined && { q: q as string }, ...sort === undefined && filter.url !== undefined && { url: filter.url as string } }
+      if (sort !== undefined && q !== undefined) {
+        throw new Problem('VALIDATION_FAILED', 'A search has an order of its own: leave sort out.', {
+          errors: [{ pointer: 'querystring/sort', detail: 'does not go with q' }]
+        })
+      }
+      return {
+        newestFirst: sort !== undefined,
+        matches: matching(filter),
+        ...q !== undefined && { q: q as string },
+        ...sort === undefined && filter.url !== undefined && { url: filter.url as string }
+      }
     }
   })
 
@@ -68,7 +112,14 @@ export default async function bookmarks (app: FastifyInstance, { limits }: { lim
       tags,
       params,
       summary: 'The folders, nested',
-      querystring: Type.Object({ items: Type.Optional(Type.Boolean({ default: false, description: 'With the ids of what is in each, bookmarks and folders in their order' })) }, { additionalProperties: false }),
+      querystring: Type.Object({
+        items: Type.Optional(
+          Type.Boolean({
+            default: false,
+            description: 'With the ids of what is in each, bookmarks and folders in their order'
+          })
+        )
+      }, { additionalProperties: false }),
       response: { 200: Branch, ...problems }
     }
   }, ({ space, query }) => space.bookmarks.tree(query.items))
@@ -82,7 +133,11 @@ export default async function bookmarks (app: FastifyInstance, { limits }: { lim
       querystring: noQuery,
       headers: idempotentWrite,
       body: Type.Object({
-        folderId: Type.Optional(Type.Union([PlainId, Type.Null()], { description: 'Null is the root; where it is left out the folder stays' })),
+        folderId: Type.Optional(
+          Type.Union([PlainId, Type.Null()], {
+            description: 'Null is the root; where it is left out the folder stays'
+          })
+        ),
         before: Type.Optional(PlainId),
         after: Type.Optional(PlainId)
       }, { additionalProperties: false }),
@@ -95,7 +150,13 @@ export default async function bookmarks (app: FastifyInstance, { limits }: { lim
   })
 
   app.get<{ Querystring: Paging }>('/bookmarks/tags', {
-    schema: { tags, params, summary: 'A page of tags, with how many have them', querystring: pageQuery({}, limits.pageItems), response: { 200: pageOf(Type.Object({ tag: Type.String(), count: Type.Integer() })), ...problems } }
+    schema: {
+      tags,
+      params,
+      summary: 'A page of tags, with how many have them',
+      querystring: pageQuery({}, limits.pageItems),
+      response: { 200: pageOf(Type.Object({ tag: Type.String(), count: Type.Integer() })), ...problems }
+    }
   }, ({ space, query }) => space.bookmarks.tags(query))
 
   app.patch<{ Body: { tag: string, to: string } }>('/bookmarks/tags', {
@@ -112,10 +173,32 @@ export default async function bookmarks (app: FastifyInstance, { limits }: { lim
   }, async ({ space, body }) => ({ changed: await space.bookmarks.replaceTag(body.tag, body.to) }))
 
   app.delete<{ Querystring: { tag: string } }>('/bookmarks/tags', {
-    schema: { tags, params, summary: 'Remove a tag in all of the space', querystring: Type.Object({ tag: Tag }, { additionalProperties: false }), headers: idempotentWrite, response: { 200: Retagged, ...problems } }
+    schema: {
+      tags,
+      params,
+      summary: 'Remove a tag in all of the space',
+      querystring: Type.Object({ tag: Tag }, { additionalProperties: false }),
+      headers: idempotentWrite,
+      response: { 200: Retagged, ...problems }
+    }
   }, async ({ space, query }) => ({ changed: await space.bookmarks.replaceTag(query.tag, undefined) }))
 
   app.get<{ Querystring: Paging }>('/bookmarks/duplicates', {
-    schema: { tags, params, summary: 'Pages that are bookmarked more than once', querystring: pageQuery({}, limits.pageItems), response: { 200: pageOf(Type.Object({ page: Type.String({ description: 'What the URLs have in common' }), count: Type.Integer(), bookmarks: Type.Array(bookmark.record) })), ...problems } }
+    schema: {
+      tags,
+      params,
+      summary: 'Pages that are bookmarked more than once',
+      querystring: pageQuery({}, limits.pageItems),
+      response: {
+        200: pageOf(
+          Type.Object({
+            page: Type.String({ description: 'What the URLs have in common' }),
+            count: Type.Integer(),
+            bookmarks: Type.Array(bookmark.record)
+          })
+        ),
+        ...problems
+      }
+    }
   }, ({ space, query }) => space.bookmarks.duplicates(query))
 }

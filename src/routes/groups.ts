@@ -7,7 +7,15 @@ import { RoleName } from '../../entities/membership.ts'
 import type { Limits } from '../config.ts'
 import type { MyGroup } from '../services/groups/index.ts'
 import { etag, preconditionOf, sendRecord } from './conditions.ts'
-import { conditionalRead, conditionalWrite, idempotentWrite, noQuery, pageOf, pageQuery, problems } from './schemas.ts'
+import {
+  conditionalRead,
+  conditionalWrite,
+  idempotentWrite,
+  noQuery,
+  pageOf,
+  pageQuery,
+  problems
+} from './schemas.ts'
 import space from './space.ts'
 
 const MyGroupBody = Type.Object({ ...Group.properties, role: RoleName })
@@ -20,11 +28,23 @@ export default async function groups (app: FastifyInstance, { limits }: { limits
   await app.register(space)
 
   app.get<{ Querystring: { limit: number, cursor?: string } }>('/v1/groups', {
-    schema: { tags, summary: 'Your groups', querystring: pageQuery({}, limits.pageItems), response: { 200: pageOf(MyGroupBody), ...problems } }
+    schema: {
+      tags,
+      summary: 'Your groups',
+      querystring: pageQuery({}, limits.pageItems),
+      response: { 200: pageOf(MyGroupBody), ...problems }
+    }
   }, ({ services, query }) => services.groups.list(query))
 
   app.post<{ Body: Input }>('/v1/groups', {
-    schema: { tags, summary: 'Found a group', querystring: noQuery, headers: idempotentWrite, body: GroupInput, response: { 201: MyGroupBody, ...problems } }
+    schema: {
+      tags,
+      summary: 'Found a group',
+      querystring: noQuery,
+      headers: idempotentWrite,
+      body: GroupInput,
+      response: { 201: MyGroupBody, ...problems }
+    }
   }, async ({ services, body }, reply) => {
     const group = await services.groups.create(body)
     reply.code(201).headers({ etag: etag(group.rev), location: `/v1/groups/${group.id}` })
@@ -33,23 +53,52 @@ export default async function groups (app: FastifyInstance, { limits }: { limits
 
   const one = { tags, params: Type.Object({ groupId: PlainId }), querystring: noQuery }
   const saved = { ...one, headers: conditionalWrite, response: { 200: MyGroupBody, ...problems } }
-  const send = (reply: { header (name: string, value: string): unknown }, group: MyGroup): MyGroup => {
+  const send = (reply: { header(name: string, value: string): unknown }, group: MyGroup): MyGroup => {
     reply.header('etag', etag(group.rev))
     return group
   }
 
-  app.get('/v1/groups/:groupId', { schema: { ...one, summary: 'One group', headers: conditionalRead, response: { 200: MyGroupBody, ...problems } } },
-    async (request, reply) => sendRecord(request, reply, await request.group.group.get()))
+  app.get('/v1/groups/:groupId', {
+    schema: {
+      ...one,
+      summary: 'One group',
+      headers: conditionalRead,
+      response: { 200: MyGroupBody, ...problems }
+    }
+  }, async (request, reply) => sendRecord(request, reply, await request.group.group.get()))
 
-  app.put<{ Body: Input }>('/v1/groups/:groupId', { config: manage, schema: { ...saved, summary: 'Name a group anew', body: GroupInput } },
-    async (request, reply) => send(reply, await request.group.group.put(request.body, preconditionOf(request))))
+  app.put<{ Body: Input }>(
+    '/v1/groups/:groupId',
+    { config: manage, schema: { ...saved, summary: 'Name a group anew', body: GroupInput } },
+    async (request, reply) =>
+      send(reply, await request.group.group.put(request.body, preconditionOf(request)))
+  )
 
-  app.patch('/v1/groups/:groupId', { config: manage, schema: { ...saved, summary: 'Change a group (JSON Merge Patch, RFC 7396)', consumes: ['application/merge-patch+json', 'application/json'], body: mergePatchOf(GroupInput) } },
-    async (request, reply) => send(reply, await request.group.group.patch(request.body as object, preconditionOf(request))))
+  app.patch(
+    '/v1/groups/:groupId',
+    {
+      config: manage,
+      schema: {
+        ...saved,
+        summary: 'Change a group (JSON Merge Patch, RFC 7396)',
+        consumes: ['application/merge-patch+json', 'application/json'],
+        body: mergePatchOf(GroupInput)
+      }
+    },
+    async (request, reply) =>
+      send(reply, await request.group.group.patch(request.body as object, preconditionOf(request)))
+  )
 
   app.delete('/v1/groups/:groupId', {
     config: manage,
-    schema: { ...one, summary: 'End a group', description: 'For everyone: members and invitations go in transactions of some twenty, its owner last. If it is broken off, send it again.', headers: conditionalWrite, response: { 204: Type.Null(), ...problems } }
+    schema: {
+      ...one,
+      summary: 'End a group',
+      description:
+        'For everyone: members and invitations go in transactions of some twenty, its owner last. If it is broken off, send it again.',
+      headers: conditionalWrite,
+      response: { 204: Type.Null(), ...problems }
+    }
   }, async (request, reply) => {
     await request.group.group.remove(preconditionOf(request))
     return reply.code(204).send()

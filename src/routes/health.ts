@@ -9,14 +9,32 @@ const Status = Type.Object({ status: Type.String() })
 export default async function health (app: FastifyInstance): Promise<void> {
   const schema = { tags: ['hub'], security: [], querystring: noQuery, response: { 200: Status } }
 
-  app.get('/health', { config: { public: true }, schema: { ...schema, summary: 'Alive' } }, async () => ({ status: 'ok' }))
+  app.get(
+    '/health',
+    { config: { public: true }, schema: { ...schema, summary: 'Alive' } },
+    async () => ({ status: 'ok' })
+  )
 
-  app.get('/ready', { config: { public: true }, schema: { ...schema, summary: 'The store and the issuers\' keys are reachable' } }, async () => {
+  app.get('/ready', {
+    config: { public: true },
+    schema: { ...schema, summary: "The store and the issuers' keys are reachable" }
+  }, async () => {
     if (app.draining) throw new Problem('NOT_READY', 'The hub is shutting down.')
     const [store, keys] = await Promise.all([app.storeReady(), app.keysReady()])
-    if (!store || !keys) throw new Problem('NOT_READY', `${store ? '' : 'The store does not answer. '}${keys ? '' : 'The keys of a trusted issuer can\'t be had.'}`, { retryAfter: 2 })
+    if (!store || !keys) {
+      throw new Problem(
+        'NOT_READY',
+        `${store ? '' : 'The store does not answer. '}${
+          keys ? '' : "The keys of a trusted issuer can't be had."
+        }`,
+        { retryAfter: 2 }
+      )
+    }
     return { status: 'ready' }
   })
 
-  app.get('/openapi.json', { config: { public: true }, schema: { tags: ['hub'], security: [], summary: 'This description', querystring: noQuery } }, async () => app.swagger())
+  app.get('/openapi.json', {
+    config: { public: true },
+    schema: { tags: ['hub'], security: [], summary: 'This description', querystring: noQuery }
+  }, async () => app.swagger())
 }

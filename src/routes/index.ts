@@ -17,7 +17,10 @@ import tenant from './tenant.ts'
 import trash from './trash.ts'
 
 /** Every route of the hub, one line each: a bundle has no folders to look through. */
-export default async function routes (app: FastifyInstance, options: { limits: Limits, streamSeconds: number }): Promise<void> {
+export default async function routes (
+  app: FastifyInstance,
+  options: { limits: Limits, streamSeconds: number }
+): Promise<void> {
   await app.register(health)
   await app.register(limitsRoute, options)
   await app.register(tenant, options)

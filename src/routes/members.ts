@@ -8,7 +8,12 @@ import type { Limits } from '../config.ts'
 import { idempotentWrite, noQuery, pageOf, pageQuery, problems } from './schemas.ts'
 import space from './space.ts'
 
-const Invited = Type.Object({ userId: PlainId, role: Type.Optional(Type.Union([Type.Literal('owner'), Type.Literal('editor'), Type.Literal('viewer')], { default: 'viewer' })) }, { additionalProperties: false })
+const Invited = Type.Object({
+  userId: PlainId,
+  role: Type.Optional(
+    Type.Union([Type.Literal('owner'), Type.Literal('editor'), Type.Literal('viewer')], { default: 'viewer' })
+  )
+}, { additionalProperties: false })
 type Page = { limit: number, cursor?: string }
 type OfOne = { Params: { groupId: string, userId: string } }
 
@@ -17,57 +22,108 @@ export default async function members (app: FastifyInstance, { limits }: { limit
   const tags = ['groups']
   const manage = { action: 'manage' } as const
   const inGroup = { tags, params: Type.Object({ groupId: PlainId }) }
-  const one = { tags, params: Type.Object({ groupId: PlainId, userId: PlainId }), querystring: noQuery, headers: idempotentWrite }
+  const one = {
+    tags,
+    params: Type.Object({ groupId: PlainId, userId: PlainId }),
+    querystring: noQuery,
+    headers: idempotentWrite
+  }
   const gone = { 204: Type.Null(), ...problems }
   await app.register(space)
 
   app.get<{ Querystring: Page }>('/v1/groups/:groupId/members', {
-    schema: { ...inGroup, summary: 'Who is in a group', querystring: pageQuery({}, limits.pageItems), response: { 200: pageOf(Member), ...problems } }
+    schema: {
+      ...inGroup,
+      summary: 'Who is in a group',
+      querystring: pageQuery({}, limits.pageItems),
+      response: { 200: pageOf(Member), ...problems }
+    }
   }, ({ group, query }) => group.members.list('active', query))
 
   app.put<OfOne & { Body: { role: Role } }>('/v1/groups/:groupId/members/:userId', {
     config: manage,
-    schema: { ...one, summary: 'Change what a member may do', description: 'A group keeps an owner: 409 LAST_OWNER.', body: Type.Object({ role: RoleName }, { additionalProperties: false }), response: { 200: Member, ...problems } }
+    schema: {
+      ...one,
+      summary: 'Change what a member may do',
+      description: 'A group keeps an owner: 409 LAST_OWNER.',
+      body: Type.Object({ role: RoleName }, { additionalProperties: false }),
+      response: { 200: Member, ...problems }
+    }
   }, ({ group, params, body }) => group.members.setRole(params.userId, body.role))
 
   app.delete<OfOne>('/v1/groups/:groupId/members/:userId', {
     config: { action: 'read' },
-    schema: { ...one, summary: 'Leave, or take a member out', description: 'Oneself may always go, others only an owner takes out. A group keeps an owner: 409 LAST_OWNER.', response: gone }
+    schema: {
+      ...one,
+      summary: 'Leave, or take a member out',
+      description:
+        'Oneself may always go, others only an owner takes out. A group keeps an owner: 409 LAST_OWNER.',
+      response: gone
+    }
   }, async ({ group, params }, reply) => {
     await group.members.remove(params.userId)
     return reply.code(204).send()
   })
 
   app.get<{ Querystring: Page }>('/v1/groups/:groupId/invitations', {
-    schema: { ...inGroup, summary: 'Who is invited to a group', querystring: pageQuery({}, limits.pageItems), response: { 200: pageOf(Member), ...problems } }
+    schema: {
+      ...inGroup,
+      summary: 'Who is invited to a group',
+      querystring: pageQuery({}, limits.pageItems),
+      response: { 200: pageOf(Member), ...problems }
+    }
   }, ({ group, query }) => group.members.list('invited', query))
 
   app.post<{ Body: { userId: string, role: Role } }>('/v1/groups/:groupId/invitations', {
     config: manage,
-    schema: { ...inGroup, summary: 'Invite someone of your tenant', description: 'Also who never signed in: it is found then. For two weeks. Who is invited already is invited anew.', querystring: noQuery, headers: idempotentWrite, body: Invited, response: { 201: Member, ...problems } }
+    schema: {
+      ...inGroup,
+      summary: 'Invite someone of your tenant',
+      description:
+        'Also who never signed in: it is found then. For two weeks. Who is invited already is invited anew.',
+      querystring: noQuery,
+      headers: idempotentWrite,
+      body: Invited,
+      response: { 201: Member, ...problems }
+    }
   }, async ({ group, body }, reply) => {
     reply.code(201)
     return group.invite(body)
   })
 
-  app.delete<OfOne>('/v1/groups/:groupId/invitations/:userId', { config: manage, schema: { ...one, summary: 'Take an invitation back', response: gone } },
-    async ({ group, params }, reply) => {
-      await group.members.withdraw(params.userId)
-      return reply.code(204).send()
-    })
+  app.delete<OfOne>('/v1/groups/:groupId/invitations/:userId', {
+    config: manage,
+    schema: { ...one, summary: 'Take an invitation back', response: gone }
+  }, async ({ group, params }, reply) => {
+    await group.members.withdraw(params.userId)
+    return reply.code(204).send()
+  })
 
-  app.get<{ Querystring: Page }>('/v1/invitations', { schema: { tags, summary: 'Your invitations', querystring: pageQuery({}, limits.pageItems), response: { 200: pageOf(Invitation), ...problems } } },
-    ({ services, query }) => services.invitations.list(query))
+  app.get<{ Querystring: Page }>('/v1/invitations', {
+    schema: {
+      tags,
+      summary: 'Your invitations',
+      querystring: pageQuery({}, limits.pageItems),
+      response: { 200: pageOf(Invitation), ...problems }
+    }
+  }, ({ services, query }) => services.invitations.list(query))
 
   // No answer to an invitation is asked of the group, which its receiver is not in.
-  const answer = { tags, params: Type.Object({ id: PlainId }), querystring: noQuery, headers: idempotentWrite }
+  const answer = {
+    tags,
+    params: Type.Object({ id: PlainId }),
+    querystring: noQuery,
+    headers: idempotentWrite
+  }
 
-  app.post<{ Params: { id: string } }>('/v1/invitations/:id/accept', { schema: { ...answer, summary: 'Join the group', response: { 200: Membership, ...problems } } },
-    ({ services, params }): Promise<Static<typeof Membership>> => services.invitations.accept(params.id))
+  app.post<{ Params: { id: string } }>('/v1/invitations/:id/accept', {
+    schema: { ...answer, summary: 'Join the group', response: { 200: Membership, ...problems } }
+  }, ({ services, params }): Promise<Static<typeof Membership>> => services.invitations.accept(params.id))
 
-  app.post<{ Params: { id: string } }>('/v1/invitations/:id/decline', { schema: { ...answer, summary: 'Decline an invitation', response: gone } },
-    async ({ services, params }, reply) => {
-      await services.invitations.decline(params.id)
-      return reply.code(204).send()
-    })
+  app.post<{ Params: { id: string } }>('/v1/invitations/:id/decline', {
+    schema: { ...answer, summary: 'Decline an invitation', response: gone }
+  }, async ({ services, params }, reply) => {
+    await services.invitations.decline(params.id)
+    return reply.code(204).send()
+  })
 }

@@ -4,7 +4,17 @@ import { mergePatchOf, type AnyEntity, type Definition } from '../../entities/de
 import type { Collection, Saved } from '../services/collection.ts'
 import type { ListQuery } from '../services/listing.ts'
 import { etag, preconditionOf, sendRecord } from './conditions.ts'
-import { conditionalRead, conditionalWrite, idempotentWrite, noQuery, pageOf, pageQuery, paramsOf, problems, spacePath } from './schemas.ts'
+import {
+  conditionalRead,
+  conditionalWrite,
+  idempotentWrite,
+  noQuery,
+  pageOf,
+  pageQuery,
+  paramsOf,
+  problems,
+  spacePath
+} from './schemas.ts'
 
 interface Options<R extends TObject, I extends TObject> {
   /** Within a space: `/bookmarks` */
@@ -28,7 +38,21 @@ type WithId = { Params: { id: string } }
 type Recorded = { id: string, rev: number }
 
 /** The routes that every kind of record has: GET and PUT, PATCH, DELETE of one, GET (and POST) of all. */
-export function recordRoutes<R extends TObject, I extends TObject> (app: FastifyInstance, { path, definition, id, pageItems, service, add, item = definition.record, query = {}, removal = {}, filter = () => ({}) }: Options<R, I>): void {
+export function recordRoutes<R extends TObject, I extends TObject> (
+  app: FastifyInstance,
+  {
+    path,
+    definition,
+    id,
+    pageItems,
+    service,
+    add,
+    item = definition.record,
+    query = {},
+    removal = {},
+    filter = () => ({})
+  }: Options<R, I>
+): void {
   const { resource, record, input } = definition
   const tags = [`${resource}s`]
   const all = { tags, params: paramsOf(app) }
@@ -36,35 +60,105 @@ export function recordRoutes<R extends TObject, I extends TObject> (app: Fastify
   const saved = { 200: record, 201: record, ...problems }
   const respond = (request: FastifyRequest, reply: FastifyReply, { record, created }: Saved<Static<R>>) => {
     const { id, rev } = record as Recorded
-    reply.code(created ? 201 : 200).headers({ etag: etag(rev), ...created && { location: `${spacePath(app, request)}${path}/${id}` } })
+    reply.code(created ? 201 : 200).headers({
+      etag: etag(rev),
+      ...created && { location: `${spacePath(app, request)}${path}/${id}` }
+    })
     return record
   }
 
   app.get<{ Querystring: { limit: number, cursor?: string } }>(path, {
-    schema: { ...all, summary: `A page of ${resource}s`, querystring: pageQuery(query, pageItems), response: { 200: pageOf(item), ...problems } }
+    schema: {
+      ...all,
+      summary: `A page of ${resource}s`,
+      querystring: pageQuery(query, pageItems),
+      response: { 200: pageOf(item), ...problems }
+    }
   }, (request) => {
     const { limit, cursor, ...rest } = request.query
     return service(request).list({ limit, cursor, filterName: JSON.stringify(rest), ...filter(rest) })
   })
 
   if (add) {
-    app.post(path, { schema: { ...all, summary: `Add a ${resource}`, querystring: noQuery, headers: idempotentWrite, body: input, response: saved } },
-      async (request, reply) => respond(request, reply, await service(request).add(request.body as Static<I>)))
+    app.post(
+      path,
+      {
+        schema: {
+          ...all,
+          summary: `Add a ${resource}`,
+          querystring: noQuery,
+          headers: idempotentWrite,
+          body: input,
+          response: saved
+        }
+      },
+      async (request, reply) => respond(request, reply, await service(request).add(request.body as Static<I>))
+    )
   }
 
-  app.get<WithId>(`${path}/:id`, { schema: { ...one, summary: `One ${resource}`, headers: conditionalRead, response: { 200: record, ...problems } } },
-    async (request, reply) => sendRecord(request, reply, await service(request).get(request.params.id) as Recorded))
+  app.get<WithId>(
+    `${path}/:id`,
+    {
+      schema: {
+        ...one,
+        summary: `One ${resource}`,
+        headers: conditionalRead,
+        response: { 200: record, ...problems }
+      }
+    },
+    async (request, reply) =>
+      sendRecord(request, reply, await service(request).get(request.params.id) as Recorded)
+  )
 
-  app.put<WithId>(`${path}/:id`, { schema: { ...one, summary: `Create or replace a ${resource}`, headers: conditionalWrite, body: input, response: saved } },
-    async (request, reply) => respond(request, reply, await service(request).put(request.params.id, request.body as Static<I>, preconditionOf(request))))
+  app.put<WithId>(
+    `${path}/:id`,
+    {
+      schema: {
+        ...one,
+        summary: `Create or replace a ${resource}`,
+        headers: conditionalWrite,
+        body: input,
+        response: saved
+      }
+    },
+    async (request, reply) =>
+      respond(
+        request,
+        reply,
+        await service(request).put(request.params.id, request.body as Static<I>, preconditionOf(request))
+      )
+  )
 
-  app.patch<WithId>(`${path}/:id`, {
-    schema: { ...one, summary: `Change a ${resource} (JSON Merge Patch, RFC 7396)`, consumes: ['application/merge-patch+json', 'application/json'], headers: conditionalWrite, body: mergePatchOf(input), response: { 200: record, ...problems } }
-  }, async (request, reply) => respond(request, reply, await service(request).patch(request.params.id, request.body as object, preconditionOf(request))))
+  app.patch<WithId>(
+    `${path}/:id`,
+    {
+      schema: {
+        ...one,
+        summary: `Change a ${resource} (JSON Merge Patch, RFC 7396)`,
+        consumes: ['application/merge-patch+json', 'application/json'],
+        headers: conditionalWrite,
+        body: mergePatchOf(input),
+        response: { 200: record, ...problems }
+      }
+    },
+    async (request, reply) =>
+      respond(
+        request,
+        reply,
+        await service(request).patch(request.params.id, request.body as object, preconditionOf(request))
+      )
+  )
 
-  app.delete<WithId & { Querystring: { confirm?: boolean } }>(`${path}/:id`, { schema: { ...one, querystring: Type.Object(removal, { additionalProperties: false }), summary: `Delete a ${resource}`, headers: conditionalWrite, response: { 204: Type.Null(), ...problems } } },
-    async (request, reply) => {
-      await service(request).remove(request.params.id, preconditionOf(request), request.query.confirm)
-      return reply.code(204).send()
-    })
+  app.delete<WithId & { Querystring: { confirm?: boolean } }>(`${path}/:id`, {
+    schema: {
+      ...one,
+      querystring: Type.Object(removal, { additionalProperties: false }),
+      summary: `Delete a ${resource}`,
+      headers: conditionalWrite,
+      response: { 204: Type.Null(), ...problems }
+    }
+  }, async (request, reply) => {
+    await service(request).remove(request.params.id, preconditionOf(request), request.query.confirm)
+    return reply.code(204).send()
+  })
 }

@@ -11,38 +11,65 @@ export const ProblemBody = Type.Object({
   instance: Type.String({ description: 'The request id, as in X-Request-Id and the log' }),
   errorType: Type.String({ description: 'UPPER_SNAKE, stable' }),
   errors: Type.Optional(Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }))),
-  limit: Type.Optional(Type.Object({ name: Type.String(), value: Type.Number(), sent: Type.Optional(Type.Number()) }, { description: 'The limit that was hit, as in /v1/limits' })),
+  limit: Type.Optional(
+    Type.Object({ name: Type.String(), value: Type.Number(), sent: Type.Optional(Type.Number()) }, {
+      description: 'The limit that was hit, as in /v1/limits'
+    })
+  ),
   current: Type.Optional(Type.Unknown({ description: 'With 412: the record as it is now' })),
   deleted: Type.Optional(Type.Boolean({ description: 'With 412: the record was deleted' })),
-  results: Type.Optional(Type.Array(Type.Unknown(), { description: 'What stands in the way of each change of a push: 412 with current or deleted; 424 for those that have no part in it' })),
+  results: Type.Optional(
+    Type.Array(Type.Unknown(), {
+      description:
+        'What stands in the way of each change of a push: 412 with current or deleted; 424 for those that have no part in it'
+    })
+  ),
   snapshot: Type.Optional(Type.String({ description: 'With CURSOR_EXPIRED: where a snapshot begins' }))
 })
 
 export const problems = {
-  '4xx': { description: 'A problem that the client can mend', content: { 'application/problem+json': { schema: ProblemBody } } },
-  '5xx': { description: 'A problem of the hub; the cause is in its log', content: { 'application/problem+json': { schema: ProblemBody } } }
+  '4xx': {
+    description: 'A problem that the client can mend',
+    content: { 'application/problem+json': { schema: ProblemBody } }
+  },
+  '5xx': {
+    description: 'A problem of the hub; the cause is in its log',
+    content: { 'application/problem+json': { schema: ProblemBody } }
+  }
 }
 
 /** A page of a list. */
-export const pageOf = (item: TSchema) => Type.Object({
-  items: Type.Array(item),
-  cursor: Type.Optional(Type.String({ description: 'Present when there may be more: pass it on unchanged' }))
-})
+export const pageOf = (item: TSchema) =>
+  Type.Object({
+    items: Type.Array(item),
+    cursor: Type.Optional(
+      Type.String({ description: 'Present when there may be more: pass it on unchanged' })
+    )
+  })
 
 /** Query parameters of every list, and those of one. Unknown ones are refused. */
-export const pageQuery = (properties: Record<string, TSchema>, most: number): TObject => Type.Object({
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: most, default: Math.min(50, most) })),
-  cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 2048 })),
-  ...properties
-}, { additionalProperties: false })
+export const pageQuery = (properties: Record<string, TSchema>, most: number): TObject =>
+  Type.Object({
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: most, default: Math.min(50, most) })),
+    cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 2048 })),
+    ...properties
+  }, { additionalProperties: false })
 
-export const conditionalRead = Type.Object({ 'if-none-match': Type.Optional(Type.String({ description: 'An ETag: 304 where the record is still that' })) })
+export const conditionalRead = Type.Object({
+  'if-none-match': Type.Optional(Type.String({ description: 'An ETag: 304 where the record is still that' }))
+})
 export const conditionalWrite = Type.Object({
   'if-match': Type.Optional(Type.String({ description: 'The ETag that the record must have' })),
   'if-none-match': Type.Optional(Type.String({ description: '* : the record must not exist' })),
-  'idempotency-key': Type.Optional(Type.String({ description: 'Repeat the request with the same key, and it happens once' }))
+  'idempotency-key': Type.Optional(
+    Type.String({ description: 'Repeat the request with the same key, and it happens once' })
+  )
 })
-export const idempotentWrite = Type.Object({ 'idempotency-key': Type.Optional(Type.String({ description: 'Repeat the request with the same key, and it happens once' })) })
+export const idempotentWrite = Type.Object({
+  'idempotency-key': Type.Optional(
+    Type.String({ description: 'Repeat the request with the same key, and it happens once' })
+  )
+})
 
 /** Query parameters where a route has none. */
 export const noQuery = Type.Object({}, { additionalProperties: false })
@@ -52,4 +79,5 @@ export const paramsOf = ({ prefix }: FastifyInstance, properties: Record<string,
   Type.Object({ ...prefix.includes(':groupId') && { groupId: PlainId }, ...properties })
 
 /** The path of the space that a request is about: `/v1`, or `/v1/groups/{groupId}`. */
-export const spacePath = ({ prefix }: FastifyInstance, { params }: FastifyRequest): string => prefix.replace(':groupId', (params as { groupId: string }).groupId)
+export const spacePath = ({ prefix }: FastifyInstance, { params }: FastifyRequest): string =>
+  prefix.replace(':groupId', (params as { groupId: string }).groupId)

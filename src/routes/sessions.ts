@@ -7,8 +7,17 @@ import { Problem } from '../errors.ts'
 import { etag, preconditionOf } from './conditions.ts'
 import { conditionalWrite, idempotentWrite, noQuery, problems } from './schemas.ts'
 
-const SessionBody = Type.Object({ ...Session.properties, lastSeenAt: Type.Optional({ ...Time, description: 'To five minutes' }) })
-const SignedIn = Type.Object({ session: SessionBody, deviceToken: Type.String({ description: 'Shown this once. A Bearer token; or the password of Basic auth, with the user id as the name' }) })
+const SessionBody = Type.Object({
+  ...Session.properties,
+  lastSeenAt: Type.Optional({ ...Time, description: 'To five minutes' })
+})
+const SignedIn = Type.Object({
+  session: SessionBody,
+  deviceToken: Type.String({
+    description:
+      'Shown this once. A Bearer token; or the password of Basic auth, with the user id as the name'
+  })
+})
 type Input = Static<typeof SessionInput>
 
 /** The devices of a user: signed in by a token of their own, or by a code that another device shows. */
@@ -17,53 +26,107 @@ export default async function sessions (app: FastifyInstance): Promise<void> {
   const one = { tags, params: Type.Object({ id: PlainId }), querystring: noQuery }
   const gone = { 204: Type.Null(), ...problems }
 
-  app.get('/v1/sessions', { schema: { tags, summary: 'Your devices', querystring: noQuery, response: { 200: Type.Object({ items: Type.Array(SessionBody) }), ...problems } } },
-    async ({ services }) => ({ items: await services.sessions.list() }))
+  app.get('/v1/sessions', {
+    schema: {
+      tags,
+      summary: 'Your devices',
+      querystring: noQuery,
+      response: { 200: Type.Object({ items: Type.Array(SessionBody) }), ...problems }
+    }
+  }, async ({ services }) => ({ items: await services.sessions.list() }))
 
   app.post<{ Body: Input }>('/v1/sessions', {
     preHandler: onceOnly,
-    schema: { tags, summary: 'Sign a device in, or make an app password', description: 'The token is shown this once, so that an Idempotency-Key is refused: what got lost is deleted from the list.', querystring: noQuery, body: SessionInput, response: { 201: SignedIn, ...problems } }
+    schema: {
+      tags,
+      summary: 'Sign a device in, or make an app password',
+      description:
+        'The token is shown this once, so that an Idempotency-Key is refused: what got lost is deleted from the list.',
+      querystring: noQuery,
+      body: SessionInput,
+      response: { 201: SignedIn, ...problems }
+    }
   }, async ({ services, body }, reply) => {
     const signedIn = await services.sessions.register(body)
     reply.code(201).header('location', `/v1/sessions/${signedIn.session.id}`)
     return signedIn
   })
 
-  app.delete('/v1/sessions', { schema: { tags, summary: 'Sign out everywhere', description: 'All device tokens and app passwords end, your own as well. Tokens of your identity provider end when they end.', querystring: noQuery, response: gone } },
-    async ({ services }, reply) => {
-      await services.sessions.removeAll()
-      return reply.code(204).send()
-    })
+  app.delete('/v1/sessions', {
+    schema: {
+      tags,
+      summary: 'Sign out everywhere',
+      description:
+        'All device tokens and app passwords end, your own as well. Tokens of your identity provider end when they end.',
+      querystring: noQuery,
+      response: gone
+    }
+  }, async ({ services }, reply) => {
+    await services.sessions.removeAll()
+    return reply.code(204).send()
+  })
 
-  app.get<{ Params: { id: string } }>('/v1/sessions/:id', { schema: { ...one, summary: 'One device', response: { 200: SessionBody, ...problems } } },
-    async ({ services, params }, reply) => {
-      const session = await services.sessions.get(params.id)
-      reply.header('etag', etag(session.rev))
-      return session
-    })
-
-  app.patch<{ Params: { id: string } }>('/v1/sessions/:id', {
-    schema: { ...one, summary: 'Rename a device', consumes: ['application/merge-patch+json', 'application/json'], headers: conditionalWrite, body: mergePatchOf(Type.Pick(SessionInput, ['name', 'platform'], { additionalProperties: false })), response: { 200: SessionBody, ...problems } }
-  }, async (request, reply) => {
-    const session = await request.services.sessions.patch(request.params.id, request.body as object, preconditionOf(request))
+  app.get<{ Params: { id: string } }>('/v1/sessions/:id', {
+    schema: { ...one, summary: 'One device', response: { 200: SessionBody, ...problems } }
+  }, async ({ services, params }, reply) => {
+    const session = await services.sessions.get(params.id)
     reply.header('etag', etag(session.rev))
     return session
   })
 
-  app.delete<{ Params: { id: string } }>('/v1/sessions/:id', { schema: { ...one, summary: 'Sign a device out', headers: idempotentWrite, response: gone } },
-    async ({ services, params }, reply) => {
-      await services.sessions.remove(params.id)
-      return reply.code(204).send()
-    })
+  app.patch<{ Params: { id: string } }>('/v1/sessions/:id', {
+    schema: {
+      ...one,
+      summary: 'Rename a device',
+      consumes: ['application/merge-patch+json', 'application/json'],
+      headers: conditionalWrite,
+      body: mergePatchOf(Type.Pick(SessionInput, ['name', 'platform'], { additionalProperties: false })),
+      response: { 200: SessionBody, ...problems }
+    }
+  }, async (request, reply) => {
+    const session = await request.services.sessions.patch(
+      request.params.id,
+      request.body as object,
+      preconditionOf(request)
+    )
+    reply.header('etag', etag(session.rev))
+    return session
+  })
+
+  app.delete<{ Params: { id: string } }>('/v1/sessions/:id', {
+    schema: { ...one, summary: 'Sign a device out', headers: idempotentWrite, response: gone }
+  }, async ({ services, params }, reply) => {
+    await services.sessions.remove(params.id)
+    return reply.code(204).send()
+  })
 
   app.post('/v1/pairings', {
     preHandler: [onceOnly, (request, reply) => app.limitPairings(request, reply)],
-    schema: { tags, summary: 'A code that signs a new device in', description: 'Eight letters, good once and for ten minutes, and for four wrong tries.', querystring: noQuery, response: { 201: Type.Object({ code: Type.String({ description: 'As XXXX-XXXX' }), expiresAt: Time, pairingUri: Type.String({ description: 'Hub and code, to be shown as a QR code' }) }), ...problems } }
+    schema: {
+      tags,
+      summary: 'A code that signs a new device in',
+      description: 'Eight letters, good once and for ten minutes, and for four wrong tries.',
+      querystring: noQuery,
+      response: {
+        201: Type.Object({
+          code: Type.String({ description: 'As XXXX-XXXX' }),
+          expiresAt: Time,
+          pairingUri: Type.String({ description: 'Hub and code, to be shown as a QR code' })
+        }),
+        ...problems
+      }
+    }
   }, async (request, reply) => {
     const { code, expiresAt } = await request.pair()
     const shown = `${code.slice(0, 4)}-${code.slice(4)}`
     reply.code(201)
-    return { code: shown, expiresAt, pairingUri: `sync-hub:pair?${new URLSearchParams({ hub: `${request.protocol}://${request.host}`, code: shown }).toString()}` }
+    return {
+      code: shown,
+      expiresAt,
+      pairingUri: `sync-hub:pair?${
+        new URLSearchParams({ hub: `${request.protocol}://${request.host}`, code: shown }).toString()
+      }`
+    }
   })
 
   app.post<{ Body: Input & { code: string } }>('/v1/pairings/claim', {
@@ -76,7 +139,15 @@ export default async function sessions (app: FastifyInstance): Promise<void> {
       summary: 'Sign this new device in by a code',
       description: 'No token is needed. Wrong, used and expired codes look the same.',
       querystring: noQuery,
-      body: Type.Object({ code: Type.String({ minLength: 8, maxLength: 32, description: 'As it is shown; case, blanks and hyphens do not matter' }), name: SessionInput.properties.name, platform: SessionInput.properties.platform }, { additionalProperties: false }),
+      body: Type.Object({
+        code: Type.String({
+          minLength: 8,
+          maxLength: 32,
+          description: 'As it is shown; case, blanks and hyphens do not matter'
+        }),
+        name: SessionInput.properties.name,
+        platform: SessionInput.properties.platform
+      }, { additionalProperties: false }),
       response: { 201: SignedIn, ...problems }
     }
   }, async (request, reply) => {
@@ -91,5 +162,7 @@ export default async function sessions (app: FastifyInstance): Promise<void> {
 async function onceOnly ({ headers }: FastifyRequest): Promise<void> {
   if (headers['idempotency-key'] === undefined) return
   const detail = 'is not taken here: the answer holds what is shown once, and is kept nowhere'
-  throw new Problem('VALIDATION_FAILED', `Idempotency-Key ${detail}.`, { errors: [{ pointer: 'headers/idempotency-key', detail }] })
+  throw new Problem('VALIDATION_FAILED', `Idempotency-Key ${detail}.`, {
+    errors: [{ pointer: 'headers/idempotency-key', detail }]
+  })
 }

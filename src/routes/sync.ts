@@ -10,28 +10,43 @@ import { idempotentWrite, problems } from './schemas.ts'
 
 const definitions = Object.values(registry) as unknown as Definition[]
 const kinds = (of: readonly Definition[]) => Type.Union(of.map(({ resource }) => Type.Literal(resource)))
-export const Space = Type.String({ pattern: '^(?:me|group:[A-Za-z0-9][A-Za-z0-9_-]{0,63})$', description: '`me`, or `group:{groupId}`' })
+export const Space = Type.String({
+  pattern: '^(?:me|group:[A-Za-z0-9][A-Za-z0-9_-]{0,63})$',
+  description: '`me`, or `group:{groupId}`'
+})
 
 const Op = Type.Object({
   type: kinds(definitions),
   id: Type.String(),
-  act: Type.Union(['put', 'delete', 'join', 'leave'].map((act) => Type.Literal(act)), { description: '`join`: the space `group:{id}` begins; `leave`: drop it' }),
+  act: Type.Union(['put', 'delete', 'join', 'leave'].map((act) => Type.Literal(act)), {
+    description: '`join`: the space `group:{id}` begins; `leave`: drop it'
+  }),
   rev: Type.Integer(),
   record: Type.Optional(Type.Unknown({ description: 'With put and join: the record, as GET of it gives it' }))
 })
 
 const ChangeSetBody = Type.Object({
   space: Space,
-  n: Type.Optional(Type.Integer({ description: 'The number of the change-set in its space: without a hole. Not in a snapshot' })),
+  n: Type.Optional(
+    Type.Integer({
+      description: 'The number of the change-set in its space: without a hole. Not in a snapshot'
+    })
+  ),
   at: Type.Optional(Time),
   sessionId: Type.Optional(Type.String()),
-  batch: Type.Optional(Type.Object({ id: Type.String(), part: Type.Integer(), parts: Type.Integer() }, { description: 'Of a staged batch. Its parts follow each other, and are told of once all are there' })),
+  batch: Type.Optional(
+    Type.Object({ id: Type.String(), part: Type.Integer(), parts: Type.Integer() }, {
+      description: 'Of a staged batch. Its parts follow each other, and are told of once all are there'
+    })
+  ),
   ops: Type.Array(Op)
 })
 
 /** What a pull answers with, and what the events of a stream hold. */
 export const PulledBody = Type.Object({
-  reset: Type.Optional(Type.Literal(true, { description: 'Drop all that you hold: this is the first page of a snapshot' })),
+  reset: Type.Optional(
+    Type.Literal(true, { description: 'Drop all that you hold: this is the first page of a snapshot' })
+  ),
   changes: Type.Array(ChangeSetBody),
   cursor: Type.String({ description: 'Pass it on unchanged, once the changes are kept' }),
   more: Type.Boolean({ description: 'Pull again at once' })
@@ -39,31 +54,66 @@ export const PulledBody = Type.Object({
 
 /** A cursor can name a hundred groups. */
 export const SyncCursor = Type.String({ minLength: 1, maxLength: 8192 })
-export const operations = (most: number) => Type.Optional(Type.Integer({ minimum: 1, maximum: most, default: Math.min(500, most), description: 'Operations in an answer; a change-set is never cut' }))
+export const operations = (most: number) =>
+  Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: most,
+      default: Math.min(500, most),
+      description: 'Operations in an answer; a change-set is never cut'
+    })
+  )
 
 const PushedBody = Type.Object({
-  n: Type.Optional(Type.Integer({ description: 'The number of the change-set; absent where there was nothing to do' })),
-  results: Type.Array(Type.Object({ type: kinds(definitions), id: Type.String(), status: Type.Integer(), rev: Type.Optional(Type.Integer()) }))
+  n: Type.Optional(
+    Type.Integer({ description: 'The number of the change-set; absent where there was nothing to do' })
+  ),
+  results: Type.Array(
+    Type.Object({
+      type: kinds(definitions),
+      id: Type.String(),
+      status: Type.Integer(),
+      rev: Type.Optional(Type.Integer())
+    })
+  )
 })
 
-/** A schema without defaults: inside of oneOf they would not be filled in, and the services have their own. */
+/**
+ * A schema without defaults: inside of oneOf they would not be filled in, and the services have their own.
+ */
 function plain (schema: TObject): TObject {
-  return Type.Object(Object.fromEntries(Object.entries<TSchema & { default?: unknown }>(schema.properties).map(([name, { default: _, ...rest }]) => [name, schema.required?.includes(name) === true ? rest : Type.Optional(rest)])), { additionalProperties: false })
+  return Type.Object(
+    Object.fromEntries(
+      Object.entries<TSchema & { default?: unknown }>(schema.properties).map((
+        [name, { default: _, ...rest }]
+      ) => [name, schema.required?.includes(name) === true ? rest : Type.Optional(rest)])
+    ),
+    { additionalProperties: false }
+  )
 }
 
-/** One change of any kind that clients may write: told apart by its type, so that an error names the field. */
+/**
+ * One change of any kind that clients may write: told apart by its type, so that an error names the field.
+ */
 const Change = {
   type: 'object',
   discriminator: { propertyName: 'type' },
   required: ['type'],
-  oneOf: definitions.filter(({ pushable }) => pushable).map(({ resource, record, input }) => Type.Object({
-    space: Type.Optional(Space),
-    type: Type.Literal(resource),
-    id: (record.properties as Record<string, TSchema>).id!,
-    act: Type.Union([Type.Literal('put'), Type.Literal('delete')]),
-    record: Type.Optional(plain(input)),
-    ifMatch: Type.Optional(Type.Integer({ minimum: 0, description: 'The revision that the record must have; 0: it must not exist' }))
-  }, { additionalProperties: false }))
+  oneOf: definitions.filter(({ pushable }) => pushable).map(({ resource, record, input }) =>
+    Type.Object({
+      space: Type.Optional(Space),
+      type: Type.Literal(resource),
+      id: (record.properties as Record<string, TSchema>).id!,
+      act: Type.Union([Type.Literal('put'), Type.Literal('delete')]),
+      record: Type.Optional(plain(input)),
+      ifMatch: Type.Optional(
+        Type.Integer({
+          minimum: 0,
+          description: 'The revision that the record must have; 0: it must not exist'
+        })
+      )
+    }, { additionalProperties: false })
+  )
 }
 
 export const Changes = Type.Array(Type.Unsafe(Change), { minItems: 1 })
@@ -81,7 +131,10 @@ export const BatchBody = Type.Object({
   bytes: Type.Integer(),
   committed: Type.Integer({ description: 'Of these committed' }),
   createdAt: Time,
-  expiresAt: Type.String({ format: 'date-time', description: 'A batch that is not committed by then is abandoned' }),
+  expiresAt: Type.String({
+    format: 'date-time',
+    description: 'A batch that is not committed by then is abandoned'
+  }),
   first: Type.Optional(Type.Integer({ description: 'The change-set of its first part, once committed' })),
   last: Type.Optional(Type.Integer({ description: 'And of its last' }))
 })
@@ -97,13 +150,19 @@ export default async function sync (app: FastifyInstance, { limits }: { limits: 
       querystring: Type.Object({
         cursor: Type.Optional(SyncCursor),
         limit: operations(limits.syncOperations),
-        wait: Type.Optional(Type.Integer({ minimum: 0, maximum: 25, description: 'Seconds to wait where nothing changed' }))
+        wait: Type.Optional(
+          Type.Integer({ minimum: 0, maximum: 25, description: 'Seconds to wait where nothing changed' })
+        )
       }, { additionalProperties: false }),
       response: { 200: PulledBody, ...problems }
     }
   }, async (request, reply): Promise<Pulled> => {
     const { cursor, limit, wait = 0 } = request.query
-    const pulled = await request.services.sync.pull({ cursor, limit, ...wait > 0 && { wait: wait * 1000, signal: app.untilGone(reply) } })
+    const pulled = await request.services.sync.pull({
+      cursor,
+      limit,
+      ...wait > 0 && { wait: wait * 1000, signal: app.untilGone(reply) }
+    })
     // What it waited for may be that the device was signed out.
     if (wait > 0) await request.assertSignedIn()
     return pulled
@@ -113,8 +172,11 @@ export default async function sync (app: FastifyInstance, { limits }: { limits: 
     schema: {
       tags,
       summary: 'Apply changes, all or none',
-      description: 'At most 98, or 97 with an Idempotency-Key. With ?batch=true they are the first of a staged batch of up to 10,000, which is committed later: 201 and its state.',
-      querystring: Type.Object({ batch: Type.Optional(Type.Boolean({ description: 'Stage the changes' })) }, { additionalProperties: false }),
+      description:
+        'At most 98, or 97 with an Idempotency-Key. With ?batch=true they are the first of a staged batch of up to 10,000, which is committed later: 201 and its state.',
+      querystring: Type.Object({ batch: Type.Optional(Type.Boolean({ description: 'Stage the changes' })) }, {
+        additionalProperties: false
+      }),
       headers: idempotentWrite,
       body: PushBody,
       response: { 200: PushedBody, 201: BatchBody, ...problems }

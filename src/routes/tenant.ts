@@ -8,14 +8,28 @@ const WhoAmI = Type.Object({
   tenantId: Type.String(),
   userId: Type.String(),
   roles: Type.Array(Type.String()),
-  usage: Type.Object({ records: Type.Integer(), bytes: Type.Integer() }, { description: 'What your own space holds' }),
+  usage: Type.Object({ records: Type.Integer(), bytes: Type.Integer() }, {
+    description: 'What your own space holds'
+  }),
   limits: Type.Record(Type.String(), Type.Integer())
 })
 
 export default async function tenant (app: FastifyInstance, { limits }: { limits: Limits }): Promise<void> {
-  app.get('/v1/tenant', { schema: { tags: ['hub'], summary: 'Who am I', querystring: noQuery, response: { 200: WhoAmI, ...problems } } },
-    async ({ scope, services }) => {
-      const { tenantId, userId, roles } = scope!
-      return { tenantId, userId, roles: [...roles], usage: await services.usage(), limits: publishedLimits(limits) }
-    })
+  app.get('/v1/tenant', {
+    schema: {
+      tags: ['hub'],
+      summary: 'Who am I',
+      querystring: noQuery,
+      response: { 200: WhoAmI, ...problems }
+    }
+  }, async ({ scope, services }) => {
+    const { tenantId, userId, roles } = scope!
+    return {
+      tenantId,
+      userId,
+      roles: [...roles],
+      usage: await services.usage(),
+      limits: publishedLimits(limits)
+    }
+  })
 }

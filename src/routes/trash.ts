@@ -21,7 +21,16 @@ const Trashed = Type.Object({
 
 const RevertedBody = Type.Object({
   n: Type.Integer({ description: 'The change-set that undoes it' }),
-  results: Type.Array(Type.Object({ type: Kind, id: DottedId, status: Type.Integer({ description: '200 restored, 204 deleted, 409 left as it is: edited, or changed since' }), rev: Type.Optional(Type.Integer()) }))
+  results: Type.Array(
+    Type.Object({
+      type: Kind,
+      id: DottedId,
+      status: Type.Integer({
+        description: '200 restored, 204 deleted, 409 left as it is: edited, or changed since'
+      }),
+      rev: Type.Optional(Type.Integer())
+    })
+  )
 })
 
 /** Undo: what was deleted can be had back for as long as the log is kept. */
@@ -29,11 +38,24 @@ export default async function trash (app: FastifyInstance, { limits }: { limits:
   const tags = ['trash']
 
   app.get<{ Querystring: { type?: Resource, limit: number, cursor?: string } }>('/trash', {
-    schema: { tags, params: paramsOf(app), summary: 'What was deleted, the last first', querystring: pageQuery({ type: Type.Optional(Kind) }, limits.pageItems), response: { 200: pageOf(Trashed), ...problems } }
+    schema: {
+      tags,
+      params: paramsOf(app),
+      summary: 'What was deleted, the last first',
+      querystring: pageQuery({ type: Type.Optional(Kind) }, limits.pageItems),
+      response: { 200: pageOf(Trashed), ...problems }
+    }
   }, ({ space, query }) => space.trash.list(query))
 
   app.post<{ Params: { type: Resource, id: string } }>('/trash/:type/:id/restore', {
-    schema: { tags, summary: 'Bring a deleted record back', params: paramsOf(app, { type: Kind, id: DottedId }), querystring: noQuery, headers: idempotentWrite, response: { 200: Type.Union(kinds.map(({ record }) => record)), ...problems } }
+    schema: {
+      tags,
+      summary: 'Bring a deleted record back',
+      params: paramsOf(app, { type: Kind, id: DottedId }),
+      querystring: noQuery,
+      headers: idempotentWrite,
+      response: { 200: Type.Union(kinds.map(({ record }) => record)), ...problems }
+    }
   }, async (request, reply) => {
     const restored = await request.space.trash.restore(request.params.type, request.params.id)
     reply.header('etag', etag(restored.rev))
@@ -41,6 +63,13 @@ export default async function trash (app: FastifyInstance, { limits }: { limits:
   })
 
   app.post<{ Params: { n: number } }>('/changes/:n/revert', {
-    schema: { tags, summary: 'Undo a change-set', params: paramsOf(app, { n: Type.Integer({ minimum: 1, maximum: 999_999_999_999 }) }), querystring: noQuery, headers: idempotentWrite, response: { 200: RevertedBody, ...problems } }
+    schema: {
+      tags,
+      summary: 'Undo a change-set',
+      params: paramsOf(app, { n: Type.Integer({ minimum: 1, maximum: 999_999_999_999 }) }),
+      querystring: noQuery,
+      headers: idempotentWrite,
+      response: { 200: RevertedBody, ...problems }
+    }
   }, (request) => request.space.trash.revert(request.params.n))
 }

@@ -7,7 +7,10 @@ import type { Sealer } from './cursor.ts'
 import type { Writer } from './space/writer.ts'
 import type { Waiters } from './sync/waiters.ts'
 
-/** What every service of the process shares. Holds no tenant's data but the writer's memory and the shelves, which are keyed by space. */
+/**
+ * What every service of the process shares. Holds no tenant's data but the writer's memory and the shelves,
+ * which are keyed by space.
+ */
 export interface Shared {
   readonly config: Pick<Config, 'limits' | 'secret' | 'retentionDays'>
   readonly writer: Writer
@@ -15,7 +18,10 @@ export interface Shared {
   readonly waiters: Waiters
   /** Bookmarks in memory, keyed by tenant and space. */
   readonly shelves: Shelves
-  /** Since when this process waits for what is missing in a log, by space and change number: `performance.now()`. */
+  /**
+   * Since when this process waits for what is missing in a log, by space and change number:
+   * `performance.now()`.
+   */
   readonly holes: LRUCache<string, number>
   readonly now: () => number
   /** When sessions were last seen, as this process has written: milliseconds, by tenant, user and session. */

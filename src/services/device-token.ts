@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import type { Sealer } from './cursor.ts'
 
 /**
- * Tokens that the hub makes for devices: `shd_` and who the device is, sealed (AES-256-GCM). What the hub did not make is
- * known without asking anyone; whether the session still is, the user's space knows.
+ * Tokens that the hub makes for devices: `shd_` and who the device is, sealed (AES-256-GCM). What the hub did
+ * not make is known without asking anyone; whether the session still is, the user's space knows.
  */
 const BINDING = 'device token'
 const PREFIX = 'shd_'
@@ -20,10 +20,15 @@ export interface Device {
 }
 
 /** What a good token says, and what its session has of it. */
-export interface DeviceToken extends Device { readonly hash: string }
+export interface DeviceToken extends Device {
+  readonly hash: string
+}
 
 /** No two are equal, also for the same device. */
-export function sealDeviceToken (sealer: Sealer, { tenantId, userId, sessionId, expiresAt, kind }: Device): string {
+export function sealDeviceToken (
+  sealer: Sealer,
+  { tenantId, userId, sessionId, expiresAt, kind }: Device
+): string {
   return PREFIX + sealer.seal(BINDING, [tenantId, userId, sessionId, expiresAt, kind])
 }
 
@@ -31,7 +36,10 @@ export function sealDeviceToken (sealer: Sealer, { tenantId, userId, sessionId, 
 export function openDeviceToken (sealer: Sealer, token: string): DeviceToken | undefined {
   if (!token.startsWith(PREFIX)) return undefined
   try {
-    const [tenantId, userId, sessionId, expiresAt, kind] = sealer.open(BINDING, token.slice(PREFIX.length)) as [string, string, string, number, Device['kind']]
+    const [tenantId, userId, sessionId, expiresAt, kind] = sealer.open(
+      BINDING,
+      token.slice(PREFIX.length)
+    ) as [string, string, string, number, Device['kind']]
     return { tenantId, userId, sessionId, expiresAt, kind, hash: hashOf(token) }
   } catch {
     return undefined

@@ -14,12 +14,24 @@ import { trash } from './trash.ts'
 import { readHead } from './space/rows.ts'
 
 /**
- * The tenant world, for one request: everything the people of one tenant may do, in the user's own space. It is handed
- * one tenant's store and can reach nothing else; no method takes a tenant id.
+ * The tenant world, for one request: everything the people of one tenant may do, in the user's own space. It
+ * is handed one tenant's store and can reach nothing else; no method takes a tenant id.
  */
-export function createServices (shared: Shared, scope: Scope, store: Store, idempotency: Context['idempotency']) {
+export function createServices (
+  shared: Shared,
+  scope: Scope,
+  store: Store,
+  idempotency: Context['idempotency']
+) {
   const space = spaceKey(scope.tenantId, 'USER', scope.userId)
-  const context: Context = { ...shared, store, space, userId: scope.userId, sessionId: scope.sessionId, idempotency }
+  const context: Context = {
+    ...shared,
+    store,
+    space,
+    userId: scope.userId,
+    sessionId: scope.sessionId,
+    idempotency
+  }
   return {
     ...inSpace(context),
     sync: sync(context),

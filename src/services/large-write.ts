@@ -9,10 +9,20 @@ import type { Context } from './context.ts'
 import { GROUP, ME } from './memberships.ts'
 import { MAX_CHANGES, type Outcome } from './space/change.ts'
 import { KEPT_SECONDS, OPEN_SECONDS, PART_CHANGES, partsOf, type Part } from './space/parts.ts'
-import { nameOf, putBatch, putBatchPart, readBatch, readNamed, type BatchFields, type BatchRow } from './space/rows.ts'
+import {
+  nameOf,
+  putBatch,
+  putBatchPart,
+  readBatch,
+  readNamed,
+  type BatchFields,
+  type BatchRow
+} from './space/rows.ts'
 import { toChange, type StagedChange } from './space/staged.ts'
 
-/** Folders above those that are put are conditions of the same transaction: there are few, and room for them. */
+/**
+ * Folders above those that are put are conditions of the same transaction: there are few, and room for them.
+ */
 const FEW = MAX_CHANGES - 33
 /** What one request to the store takes while a batch is staged. */
 const STAGED_BYTES = 1_000_000
@@ -21,27 +31,43 @@ const STAGED_PARTS = 90
 const PORTION = 5 * PART_CHANGES
 
 /**
- * Writes changes that the hub itself has made of what it read: as one change-set where they fit, and otherwise as a
- * staged batch, whose parts follow each other in the log and are told of once all are there.
+ * Writes changes that the hub itself has made of what it read: as one change-set where they fit, and
+ * otherwise as a staged batch, whose parts follow each other in the log and are told of once all are there.
  * @param changes at most as many and as large as a staged batch may be; `basedOn` each record that is not new
  * @param guarded refuse it where it would delete most of the space
  * @returns what it did; of a staged batch only the number of its last change-set
- * @throws Superseded where a record has moved on; Problem QUOTA_EXCEEDED, CONFIRMATION_REQUIRED, CONTENTION, and with an
+ * @throws Superseded where a record has moved on; Problem QUOTA_EXCEEDED, CONFIRMATION_REQUIRED,
+ *   CONTENTION, and with an
  *   Idempotency-Key VALIDATION_FAILED where more than one transaction is needed. Nothing happened then
  */
-export async function writeAll (context: Context, changes: readonly StagedChange[], guarded: boolean): Promise<Outcome> {
+export async function writeAll (
+  context: Context,
+  changes: readonly StagedChange[],
+  guarded: boolean
+): Promise<Outcome> {
   const parts: Part[] = []
   for (let from = 0; from < changes.length; from += PORTION) {
     parts.push(...partsOf(changes.slice(from, from + PORTION)))
     await turn()
   }
   if (changes.length <= FEW && parts.length === 1) {
-    const rows = await readNamed(context.store, context.space, changes.filter(({ act, basedOn }) => act === 'delete' || basedOn !== undefined))
-    return commit(context, { changes: changes.flatMap((change) => toChange(change, rows.get(nameOf(change)))), guarded, brief: true })
+    const rows = await readNamed(
+      context.store,
+      context.space,
+      changes.filter(({ act, basedOn }) => act === 'delete' || basedOn !== undefined)
+    )
+    return commit(context, {
+      changes: changes.flatMap((change) => toChange(change, rows.get(nameOf(change)))),
+      guarded,
+      brief: true
+    })
   }
   if (context.idempotency !== undefined) {
-    const detail = `takes no key: ${changes.length} changes are more than one transaction. Without one, repeating the request is harmless`
-    throw new Problem('VALIDATION_FAILED', `Idempotency-Key ${detail}.`, { errors: [{ pointer: 'headers/idempotency-key', detail }] })
+    const detail =
+      `takes no key: ${changes.length} changes are more than one transaction. Without one, repeating the request is harmless`
+    throw new Problem('VALIDATION_FAILED', `Idempotency-Key ${detail}.`, {
+      errors: [{ pointer: 'headers/idempotency-key', detail }]
+    })
   }
   return { n: await commitStaged(context, parts, guarded), at: '', results: [] }
 }
@@ -51,22 +77,54 @@ async function commitStaged (context: Context, parts: readonly Part[], guarded: 
   const owner = spaceKey(space.tenantId, 'USER', userId)
   const at = now()
   const target = space.spaceKind === 'USER' ? ME : GROUP + space.spaceId
-  let batch: BatchFields = { id: randomUUID(), state: 'open', target, sizes: [], bytes: 0, createdAt: new Date(at).toISOString(), expiresAt: Math.floor(at / 1000) + OPEN_SECONDS + KEPT_SECONDS }
+  let batch: BatchFields = {
+    id: randomUUID(),
+    state: 'open',
+    target,
+    sizes: [],
+    bytes: 0,
+    createdAt: new Date(at).toISOString(),
+    expiresAt: Math.floor(at / 1000) + OPEN_SECONDS + KEPT_SECONDS
+  }
   let before: BatchRow | undefined
   for (const portion of portionsOf(parts)) {
-    const rows = portion.map(({ text }, index) => putBatchPart(owner, { id: batch.id, part: batch.sizes.length + index + 1, changes: text, expiresAt: batch.expiresAt }))
-    const after = { ...batch, sizes: [...batch.sizes, ...portion.map(({ size }) => size)], bytes: batch.bytes + portion.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0) }
-    if (await transact(store, [putBatch(owner, before, after), ...rows]) !== undefined) throw new Problem('CONTENTION', 'The store refused to stage the changes; nothing was written.', { retryAfter: 1 })
+    const rows = portion.map(({ text }, index) =>
+      putBatchPart(owner, {
+        id: batch.id,
+        part: batch.sizes.length + index + 1,
+        changes: text,
+        expiresAt: batch.expiresAt
+      })
+    )
+    const after = {
+      ...batch,
+      sizes: [...batch.sizes, ...portion.map(({ size }) => size)],
+      bytes: batch.bytes + portion.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0)
+    }
+    if (await transact(store, [putBatch(owner, before, after), ...rows]) !== undefined) {
+      throw new Problem('CONTENTION', 'The store refused to stage the changes; nothing was written.', {
+        retryAfter: 1
+      })
+    }
     batch = after
     before = { ...owner, ...after }
   }
   try {
-    await writer.staged.commit(store, space, owner, before!, guarded, (rows, n) => assertPlaces(context, rows, n))
+    await writer.staged.commit(
+      store,
+      space,
+      owner,
+      before!,
+      guarded,
+      (rows, n) => assertPlaces(context, rows, n)
+    )
     return (await readBatch(store, owner, batch.id))!.last!
   } catch (error) {
     // Nobody knows its name: it would only lie there until it is swept.
     const row = await readBatch(store, owner, batch.id).catch(() => undefined)
-    if (row?.state === 'open') await transact(store, [putBatch(owner, row, { ...batch, state: 'abandoned' })]).catch(() => {})
+    if (row?.state === 'open') {
+      await transact(store, [putBatch(owner, row, { ...batch, state: 'abandoned' })]).catch(() => {})
+    }
     throw error
   }
 }

@@ -23,7 +23,10 @@ export type Action = keyof typeof PERMISSIONS
 /** @throws Problem UNAUTHORIZED_ACCESS */
 export function assertMay (role: Role, action: Action): void {
   if ((PERMISSIONS[action] as readonly Role[]).includes(role)) return
-  throw new Problem('UNAUTHORIZED_ACCESS', `A ${role} of a group can't do this; ${PERMISSIONS[action].join(' and ')} can.`)
+  throw new Problem(
+    'UNAUTHORIZED_ACCESS',
+    `A ${role} of a group can't do this; ${PERMISSIONS[action].join(' and ')} can.`
+  )
 }
 
 /** The groups that a user belongs to, as the user's own space has them. */
@@ -38,11 +41,14 @@ export function memberships (context: Context) {
     /** Which of the groups the user belongs to at this moment, with the role. Strong reads, 1 RCU a group. */
     async among (groupIds: readonly string[]): Promise<Map<string, Role>> {
       const rows = await readRows(store, membership, own, groupIds)
-      return new Map(rows.filter(({ deletedAt }) => deletedAt === undefined).map(({ id, role }) => [id, role as Role]))
+      return new Map(
+        rows.filter(({ deletedAt }) => deletedAt === undefined).map(({ id, role }) => [id, role as Role])
+      )
     },
     /**
      * The context of a space by its name on the wire, for someone who would do this in it.
-     * @throws Problem NOT_FOUND where there is no such group or the user is not in it: the two can't be told apart
+     * @throws Problem NOT_FOUND where there is no such group or the user is not in it: the two can't be
+     *   told apart
      * @throws Problem UNAUTHORIZED_ACCESS where the user's role does not allow it
      */
     async enter (name: string, action: Action): Promise<Context & { readonly role: Role }> {
@@ -53,7 +59,12 @@ export function memberships (context: Context) {
       assertMay(role, action)
       // Members of a group choose their keys without knowing of each other.
       const { idempotency } = context
-      return { ...context, role, space: spaceOf(groupId), idempotency: idempotency && { ...idempotency, key: `${userId} ${idempotency.key}` } }
+      return {
+        ...context,
+        role,
+        space: spaceOf(groupId),
+        idempotency: idempotency && { ...idempotency, key: `${userId} ${idempotency.key}` }
+      }
     }
   }
 }

@@ -1,6 +1,7 @@
 /**
- * JSON Merge Patch (RFC 7396, section 2): null removes, objects merge, everything else replaces. Own code because the
- * published packages drop keys such as `constructor` or fail on `hasOwnProperty`, and a PATCH must not lose a key.
+ * JSON Merge Patch (RFC 7396, section 2): null removes, objects merge, everything else replaces. Own code
+ * because the published packages drop keys such as `constructor` or fail on `hasOwnProperty`, and a PATCH
+ * must not lose a key.
  * @returns the patched value; `target` is not changed
  */
 export function mergePatch (target: unknown, patch: unknown): unknown {

@@ -8,8 +8,25 @@ import type { Context } from './context.ts'
 import { once } from './idempotency.ts'
 import { writeAll } from './large-write.ts'
 import { MAX_PAGE_BYTES } from './listing.ts'
-import { contentOf, knownOf, MAX_CHANGES, removal, type Change, type Outcome, type Row } from './space/change.ts'
-import { definitionOf, nameOf, readHead, readLog, readLogBackwards, readNamed, readRow, type Entry } from './space/rows.ts'
+import {
+  contentOf,
+  knownOf,
+  MAX_CHANGES,
+  removal,
+  type Change,
+  type Outcome,
+  type Row
+} from './space/change.ts'
+import {
+  definitionOf,
+  nameOf,
+  readHead,
+  readLog,
+  readLogBackwards,
+  readNamed,
+  readRow,
+  type Entry
+} from './space/rows.ts'
 import { redo } from './space/redo.ts'
 import type { StagedChange } from './space/staged.ts'
 
@@ -30,15 +47,24 @@ export interface Trashed {
 }
 
 /** What a revert did to one record of the change-set: 200 restored, 204 deleted, 409 left as it is. */
-export interface Reverted { readonly type: Resource, readonly id: string, readonly status: 200 | 204 | 409, readonly rev?: number }
+export interface Reverted {
+  readonly type: Resource
+  readonly id: string
+  readonly status: 200 | 204 | 409
+  readonly rev?: number
+}
 
 /** Deleted records of a space: tombstones keep their content for as long as the log is kept. */
 export function trash (context: Context) {
   const { store, space, sealer, userId, idempotency, now } = context
   const commit = (changes: readonly Change[], brief = false) => commitAll(context, { changes, brief })
-  const isKept = (row: Row | undefined): row is Row & { deletedAt: string, purgeAt: number } => row?.deletedAt !== undefined && row.purgeAt! * 1000 > now()
+  const isKept = (row: Row | undefined): row is Row & { deletedAt: string, purgeAt: number } =>
+    row?.deletedAt !== undefined && row.purgeAt! * 1000 > now()
 
-  /** Reads the records that the first of the entries deleted, about as many as a batch read takes: their contents may be large. @returns how many entries that were */
+  /**
+   * Reads the records that the first of the entries deleted, about as many as a batch read takes: their
+   * contents may be large. @returns how many entries that were
+   */
   async function look (rows: Map<string, Row>, entries: readonly Entry[]): Promise<number> {
     rows.clear()
     const names: LogOp[] = []
@@ -66,13 +92,22 @@ export function trash (context: Context) {
           for (const op of entry.ops) {
             const undone = undo(rows.get(nameOf(op)), op, entry.n)
             const isUndone = typeof undone === 'object'
-            results.push({ type: op.type as Resource, id: op.id, status: !isUndone ? 409 : undone.act === 'put' ? 200 : 204 })
+            results.push({
+              type: op.type as Resource,
+              id: op.id,
+              status: !isUndone ? 409 : undone.act === 'put' ? 200 : 204
+            })
             if (isUndone) changes.push(stagedOf(undone))
           }
         }
         n += entries.length
       }
-      if (changes.length === 0) throw new Problem('NOT_REVERTIBLE', 'Nothing of the batch can be undone: it was changed since, or it only edited, and earlier versions are not kept.')
+      if (changes.length === 0) {
+        throw new Problem(
+          'NOT_REVERTIBLE',
+          'Nothing of the batch can be undone: it was changed since, or it only edited, and earlier versions are not kept.'
+        )
+      }
       return { n: (await writeAll(context, changes, false)).n, results }
     })
   }
@@ -82,10 +117,14 @@ export function trash (context: Context) {
      * The last deleted first. Read off the log, so that trash costs nothing until someone looks.
      * @throws Problem INVALID_CURSOR
      */
-    async list ({ type, limit, cursor }: { type?: Resource | undefined, limit: number, cursor?: string | undefined }): Promise<{ items: Trashed[], cursor?: string }> {
+    async list (
+      { type, limit, cursor }: { type?: Resource | undefined, limit: number, cursor?: string | undefined }
+    ): Promise<{ items: Trashed[], cursor?: string }> {
       const binding = JSON.stringify(['trash', space, userId, type ?? null])
       // The entry to go on with, and how many of its operations were told of.
-      let { n, skip } = cursor === undefined ? { n: (await readHead(store, space))?.n ?? 0, skip: 0 } : sealer.open(binding, cursor) as { n: number, skip: number }
+      let { n, skip } = cursor === undefined
+        ? { n: (await readHead(store, space))?.n ?? 0, skip: 0 }
+        : sealer.open(binding, cursor) as { n: number, skip: number }
       const items: Trashed[] = []
       let bytes = 0
       for (let lookedAt = 0; n > 0 && lookedAt < MAX_LOOKED_AT; lookedAt += ENTRIES) {
@@ -98,13 +137,25 @@ export function trash (context: Context) {
           n = entry.n
           for (const [index, op] of entry.ops.entries()) {
             if (index < skip) continue
-            if (items.length === limit || bytes > MAX_PAGE_BYTES) return { items, cursor: sealer.seal(binding, { n, skip: index }) }
+            if (items.length === limit || bytes > MAX_PAGE_BYTES) {
+              return { items, cursor: sealer.seal(binding, { n, skip: index }) }
+            }
             const row = rows.get(nameOf(op))
             // A record that was deleted twice is listed where it was deleted last.
-            if (op.act !== 'delete' || !isKept(row) || row.rev !== n || (type !== undefined && op.type !== type) || !definitionOf(op.type).pushable) continue
+            if (
+              op.act !== 'delete' || !isKept(row) || row.rev !== n ||
+              (type !== undefined && op.type !== type) || !definitionOf(op.type).pushable
+            ) continue
             const record = definitionOf(op.type).present(row)
             bytes += Buffer.byteLength(JSON.stringify(record))
-            items.push({ type: op.type as Resource, id: op.id, n, deletedAt: row.deletedAt, expiresAt: new Date(row.purgeAt * 1000).toISOString(), record })
+            items.push({
+              type: op.type as Resource,
+              id: op.id,
+              n,
+              deletedAt: row.deletedAt,
+              expiresAt: new Date(row.purgeAt * 1000).toISOString(),
+              record
+            })
           }
           skip = 0
           n--
@@ -120,43 +171,71 @@ export function trash (context: Context) {
      */
     async restore (type: Resource, id: string): Promise<{ rev: number }> {
       const definition = definitionOf(type)
-      const { results: [restored] } = await once(context, () => redo(async () => {
-        const row = await readRow(store, definition, space, id)
-        if (!isKept(row)) throw notFound(`deleted ${type}`)
-        return commit([restoration(definition, row)])
-      }))
+      const { results: [restored] } = await once(context, () =>
+        redo(async () => {
+          const row = await readRow(store, definition, space, id)
+          if (!isKept(row)) throw notFound(`deleted ${type}`)
+          return commit([restoration(definition, row)])
+        }))
       return definition.present(restored!.row) as { rev: number }
     },
 
     /**
-     * Undoes a change-set, or all of the staged batch that it is a part of: what it deleted comes back, what it created
-     * goes to the trash, in one change-set (or batch) of its own.
+     * Undoes a change-set, or all of the staged batch that it is a part of: what it deleted comes back, what
+     * it created goes to the trash, in one change-set (or batch) of its own.
      * What was edited, or changed since, is left as it is: earlier versions are not kept.
      * @throws Problem NOT_FOUND, NOT_REVERTIBLE where there is nothing that could be undone
      */
     async revert (n: number): Promise<{ n: number, results: Reverted[] }> {
       const [entry] = await readLog(store, space, n, n, 1)
       if (entry === undefined || entry.expiresAt * 1000 <= now()) throw notFound('change-set')
-      if (idempotency !== undefined && (entry.ops.length >= MAX_CHANGES || entry.batch !== undefined)) throw new Problem('VALIDATION_FAILED', `Change-set ${n} is too large to be undone with an Idempotency-Key; send none: what is undone can't be undone twice.`, { errors: [{ pointer: 'headers/idempotency-key', detail: 'leaves no room in the transaction' }] })
-      if (entry.batch !== undefined && entry.batch.parts > 1) return revertBatch(n - entry.batch.part + 1, entry.batch.parts)
-      const outcome = await once(context, () => redo(async (): Promise<Outcome> => {
-        const rows = await readNamed(store, space, entry.ops)
-        const undone = entry.ops.map((op) => undo(rows.get(nameOf(op)), op, n))
-        const changes = undone.filter((change) => typeof change === 'object')
-        if (changes.length > 0) return commit(changes, true)
-        throw new Problem('NOT_REVERTIBLE', 'Nothing of the change-set can be undone; "results" tells why.', { results: entry.ops.map(({ type, id }, index) => ({ type, id, status: 409, detail: undone[index] })) })
-      }))
-      const done = new Map(outcome.results.map(({ resource, row }) => [nameOf({ type: resource, id: row.id }), row]))
+      if (idempotency !== undefined && (entry.ops.length >= MAX_CHANGES || entry.batch !== undefined)) {
+        throw new Problem(
+          'VALIDATION_FAILED',
+          `Change-set ${n} is too large to be undone with an Idempotency-Key; send none: what is undone can't be undone twice.`,
+          { errors: [{ pointer: 'headers/idempotency-key', detail: 'leaves no room in the transaction' }] }
+        )
+      }
+      if (entry.batch !== undefined && entry.batch.parts > 1) {
+        return revertBatch(n - entry.batch.part + 1, entry.batch.parts)
+      }
+      const outcome = await once(context, () =>
+        redo(async (): Promise<Outcome> => {
+          const rows = await readNamed(store, space, entry.ops)
+          const undone = entry.ops.map((op) => undo(rows.get(nameOf(op)), op, n))
+          const changes = undone.filter((change) => typeof change === 'object')
+          if (changes.length > 0) return commit(changes, true)
+          throw new Problem(
+            'NOT_REVERTIBLE',
+            'Nothing of the change-set can be undone; "results" tells why.',
+            {
+              results: entry.ops.map(({ type, id }, index) => ({
+                type,
+                id,
+                status: 409,
+                detail: undone[index]
+              }))
+            }
+          )
+        }))
+      const done = new Map(
+        outcome.results.map(({ resource, row }) => [nameOf({ type: resource, id: row.id }), row])
+      )
       return {
         n: outcome.n,
         results: entry.ops.map(({ type, id }): Reverted => {
           const row = done.get(nameOf({ type, id }))
-          return { type: type as Resource, id, ...row === undefined ? { status: 409 } : { status: row.deletedAt === undefined ? 200 : 204, rev: row.rev } }
+          return {
+            type: type as Resource,
+            id,
+            ...row === undefined
+              ? { status: 409 }
+              : { status: row.deletedAt === undefined ? 200 : 204, rev: row.rev }
+          }
         })
       }
     }
   }
-
 }
 
 /** The change that undoes one operation, or why there is none. */
@@ -165,14 +244,29 @@ function undo (row: Row | undefined, { type, act }: LogOp, n: number): Change | 
   if (!definition.pushable) return 'is kept by the hub itself'
   if (row?.rev !== n) return 'was changed since'
   if (act === 'put') return 'was edited: the version before is not kept'
-  return act === 'delete' ? restoration(definition, row) : { ...removal(definition, row), basedOn: knownOf(definition, row) }
+  return act === 'delete'
+    ? restoration(definition, row)
+    : { ...removal(definition, row), basedOn: knownOf(definition, row) }
 }
 
 /** A change as it is staged. */
 function stagedOf ({ definition, id, act, content, createdAt, basedOn }: Change): StagedChange {
-  return { type: definition.resource, id, ...act === 'delete' ? { act } : { act: 'put', content }, ...createdAt !== undefined && { createdAt }, basedOn: basedOn!.rev }
+  return {
+    type: definition.resource,
+    id,
+    ...act === 'delete' ? { act } : { act: 'put', content },
+    ...createdAt !== undefined && { createdAt },
+    basedOn: basedOn!.rev
+  }
 }
 
 function restoration (definition: Definition, row: Row): Change {
-  return { definition, id: row.id, act: 'put', content: contentOf(row), createdAt: row.createdAt, basedOn: knownOf(definition, row) }
+  return {
+    definition,
+    id: row.id,
+    act: 'put',
+    content: contentOf(row),
+    createdAt: row.createdAt,
+    basedOn: knownOf(definition, row)
+  }
 }

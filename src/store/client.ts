@@ -3,23 +3,37 @@ import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import type { Config } from '../config.ts'
 
-/** What a hub on a desk shows itself with: the embedded store wants a key, the local gateway knows this one as the hub's. */
+/**
+ * What a hub on a desk shows itself with: the embedded store wants a key, the local gateway knows this one as
+ * the hub's.
+ */
 export const LOCAL_CREDENTIALS = { accessKeyId: 'local', secretAccessKey: 'local' } as const
 
-/** One pool of sockets for every client of the process: a client per tenant must not mean a pool per tenant. */
+/**
+ * One pool of sockets for every client of the process: a client per tenant must not mean a pool per tenant.
+ */
 class SharedHandler extends NodeHttpHandler {
   /** A client that goes takes nothing along: the others use these sockets. */
   override destroy (): void {}
 }
 
-const requestHandler = new SharedHandler({ connectionTimeout: 3000, requestTimeout: 5000, throwOnRequestTimeout: true, httpAgent: { maxSockets: 256 }, httpsAgent: { maxSockets: 256 } })
+const requestHandler = new SharedHandler({
+  connectionTimeout: 3000,
+  requestTimeout: 5000,
+  throwOnRequestTimeout: true,
+  httpAgent: { maxSockets: 256 },
+  httpsAgent: { maxSockets: 256 }
+})
 
 /**
- * A document client with timeouts (the SDK has none by default) and three attempts. Attempts are safe here: every write
- * is a transaction, which carries a client token, so a retry after a lost reply cannot apply twice; or sets a row to
- * what it was to be anyway.
+ * A document client with timeouts (the SDK has none by default) and three attempts. Attempts are safe here:
+ * every write is a transaction, which carries a client token, so a retry after a lost reply cannot apply
+ * twice; or sets a row to what it was to be anyway.
  */
-export function openClient (config: Config, credentials?: DynamoDBClientConfig['credentials']): DynamoDBDocumentClient {
+export function openClient (
+  config: Config,
+  credentials?: DynamoDBClientConfig['credentials']
+): DynamoDBDocumentClient {
   const client = new DynamoDBClient({
     region: config.region,
     requestHandler,

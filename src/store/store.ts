@@ -1,8 +1,8 @@
 import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
 
 /**
- * Where rows are: the very object that is handed to ElectroDB's `.go(store)`. It is an argument, never a global,
- * so nothing can leak from one tenant to the next through a singleton.
+ * Where rows are: the very object that is handed to ElectroDB's `.go(store)`. It is an argument, never a
+ * global, so nothing can leak from one tenant to the next through a singleton.
  */
 export interface Store {
   readonly client: DynamoDBDocumentClient
@@ -19,10 +19,10 @@ export interface Scope {
 
 /** Gives the store that holds exactly one tenant's rows. */
 export interface Stores {
-  of (tenantId: string): Promise<Store>
+  of(tenantId: string): Promise<Store>
   /** The store of requests without a token: no tenant's rows, only the index of public settings. */
-  anonymous (): Promise<Store>
+  anonymous(): Promise<Store>
   /** The operator's rows about tenants, and none of the tenants' own. */
-  operator (): Promise<Store>
-  close (): void
+  operator(): Promise<Store>
+  close(): void
 }

@@ -21,45 +21,83 @@ export interface Shot {
 }
 
 /** What came back, by where it was seen. */
-export interface Sight { readonly status: number, readonly requestId: string, readonly parts: Readonly<Record<'status' | 'header' | 'body', string>> }
+export interface Sight {
+  readonly status: number
+  readonly requestId: string
+  readonly parts: Readonly<Record<'status' | 'header' | 'body', string>>
+}
 
-/** Lower case and digits, as every id and name in the hub may be; of one length, so that answers that hold one stay as long. */
+/**
+ * Lower case and digits, as every id and name in the hub may be; of one length, so that answers that hold one
+ * stay as long.
+ */
 export const mark = (): string => randomBytes(5).readUIntBE(0, 5).toString(36).padStart(8, '0')
 
-/** Every route of an app, as `GET /v1/settings/:id`, from the router itself: what is hidden from the OpenAPI document too. */
+/**
+ * Every route of an app, as `GET /v1/settings/:id`, from the router itself: what is hidden from the OpenAPI
+ * document too.
+ */
 export function routesOf (app: FastifyInstance): string[] {
   const path: string[] = []
-  return app.printRoutes({ commonPrefix: false }).split('\n').filter((line) => line !== '').flatMap((line) => {
-    const [, indent, part, methods = ''] = /^((?:│ {3}| {4})*)[├└]── (\S+)(?: \(([A-Z, ]+)\))?$/.exec(line) ?? []
-    if (indent === undefined || part === undefined) throw new Error(`not a line of the router: ${line}`)
-    path.splice(indent.length / 4, Infinity, part)
-    return methods.split(', ').filter(Boolean).map((method) => `${method} ${path.join('')}`)
-  })
+  return app.printRoutes({ commonPrefix: false }).split('\n').filter((line) => line !== '').flatMap(
+    (line) => {
+      const [, indent, part, methods = ''] =
+        /^((?:│ {3}| {4})*)[├└]── (\S+)(?: \(([A-Z, ]+)\))?$/.exec(line) ?? []
+      if (indent === undefined || part === undefined) throw new Error(`not a line of the router: ${line}`)
+      path.splice(indent.length / 4, Infinity, part)
+      return methods.split(', ').filter(Boolean).map((method) => `${method} ${path.join('')}`)
+    }
+  )
 }
 
 /** Makes a request as the holder of `token` (none: anonymous). */
-export async function fire ({ app }: Hub, token: string, { method, url, headers, payload, authorization = (token) => token === '' ? [] : `Bearer ${token}`, requestId }: Shot): Promise<Sight> {
+export async function fire (
+  { app }: Hub,
+  token: string,
+  {
+    method,
+    url,
+    headers,
+    payload,
+    authorization = (token) => token === '' ? [] : `Bearer ${token}`,
+    requestId
+  }: Shot
+): Promise<Sight> {
   const id = `${requestId ?? 'probe'}.${mark()}${mark()}`
   const bearer = authorization(token)
   const response = await app.inject({
     method,
     url,
-    headers: { ...payload !== undefined && { 'content-type': 'application/json' }, 'x-request-id': id, ...headers, ...bearer.length > 0 && { authorization: bearer } },
+    headers: {
+      ...payload !== undefined && { 'content-type': 'application/json' },
+      'x-request-id': id,
+      ...headers,
+      ...bearer.length > 0 && { authorization: bearer }
+    },
     ...payload !== undefined && { payload: typeof payload === 'string' ? payload : JSON.stringify(payload) }
   } as InjectOptions)
-  // What an answer repeats of its request, its id and (in a redirect) its query, is no news to whoever sent it.
+  // What an answer repeats of its request, its id and (in a redirect) its query, is no news to whoever sent
+  // it.
   const query = url.split('?')[1] ?? ''
-  const text = (part: string) => (query === '' ? part : part.replaceAll(query, '<query>')).replaceAll(id, '<request>')
+  const text = (part: string) =>
+    (query === '' ? part : part.replaceAll(query, '<query>')).replaceAll(id, '<request>')
   return {
     status: response.statusCode,
     requestId: id,
-    parts: { status: `${response.statusCode} ${response.statusMessage}`, header: text(Object.entries(response.headers).map(([name, value]) => `${name}: ${String(value)}`).join('\n')), body: text(response.payload) }
+    parts: {
+      status: `${response.statusCode} ${response.statusMessage}`,
+      header: text(
+        Object.entries(response.headers).map(([name, value]) => `${name}: ${String(value)}`).join('\n')
+      ),
+      body: text(response.payload)
+    }
   }
 }
 
 /**
  * What of `secrets` can be read in a text, also through percent-encoding and through base64 within base64.
- * @param own longer strings that the reader has of itself and that hold a secret by their nature: tenant `abcd` holds `abc`
+ * @param own longer strings that the reader has of itself and that hold a secret by their nature: tenant
+ *   `abcd` holds `abc`
  */
 export function readable (text: string, secrets: readonly string[], own: readonly string[]): string[] {
   const seen = views(text)
@@ -84,8 +122,16 @@ function views (text: string): string {
 
 function decoded (text: string, depth: number): string[] {
   const found = [text]
-  if (/%[0-9a-f]{2}/i.test(text)) found.push(text.replace(/(?:%[0-9a-f]{2})+/gi, (codes) => Buffer.from(codes.replaceAll('%', ''), 'hex').toString()))
-  if (depth > 0) for (const [code] of text.matchAll(/[A-Za-z0-9+/_-]{16,}/g)) found.push(...decoded(Buffer.from(code, 'base64').toString('latin1'), depth - 1))
+  if (/%[0-9a-f]{2}/i.test(text)) {
+    found.push(
+      text.replace(/(?:%[0-9a-f]{2})+/gi, (codes) => Buffer.from(codes.replaceAll('%', ''), 'hex').toString())
+    )
+  }
+  if (depth > 0) {
+    for (const [code] of text.matchAll(/[A-Za-z0-9+/_-]{16,}/g)) {
+      found.push(...decoded(Buffer.from(code, 'base64').toString('latin1'), depth - 1))
+    }
+  }
   return found
 }
 
@@ -103,50 +149,75 @@ export interface Attacker {
 /** Everyone who might get at what `victim` has. */
 export async function attackersOf (hub: Hub, { tenant, user }: Subject): Promise<Attacker[]> {
   const who: Record<string, Subject & { readonly refused?: number }> = {
-    'the same user id in another tenant, as its administrator': { tenant: `w${mark()}`, user, roles: ['admin', 'owner', 'operator'] },
-    'a tenant whose id begins with the victim\'s': { tenant: `${tenant}d`, user },
-    'a tenant whose id the victim\'s begins with': { tenant: tenant.slice(0, -1), user },
-    'a tenant whose id is the victim\'s and -x': { tenant: `${tenant}-x`, user },
+    'the same user id in another tenant, as its administrator': {
+      tenant: `w${mark()}`,
+      user,
+      roles: ['admin', 'owner', 'operator']
+    },
+    "a tenant whose id begins with the victim's": { tenant: `${tenant}d`, user },
+    "a tenant whose id the victim's begins with": { tenant: tenant.slice(0, -1), user },
+    "a tenant whose id is the victim's and -x": { tenant: `${tenant}-x`, user },
     'another user of the tenant': { tenant, user: `bob-${mark()}`, roles: ['admin'] },
-    'a user whose id begins with the victim\'s': { tenant, user: `${user}-x` },
+    "a user whose id begins with the victim's": { tenant, user: `${user}-x` },
     'the case twin of the user': { tenant, user: user.replace(/^./, (first) => first.toUpperCase()) },
     'the case twin of the tenant': { tenant: tenant.toUpperCase(), user, refused: 400 },
     'a token without a tenant': { tenant: undefined as unknown as string, user, refused: 401 }
   }
-  const attackers = await Promise.all(Object.entries(who).map(async ([name, { refused, ...subject }]): Promise<Attacker> => ({
-    name,
-    token: (await hub.issuer.mint(subject)).access_token,
-    own: [subject.tenant, subject.user].filter((id) => id !== undefined),
-    ...refused !== undefined && { refused }
-  })))
+  const attackers = await Promise.all(
+    Object.entries(who).map(async ([name, { refused, ...subject }]): Promise<Attacker> => ({
+      name,
+      token: (await hub.issuer.mint(subject)).access_token,
+      own: [subject.tenant, subject.user].filter((id) => id !== undefined),
+      ...refused !== undefined && { refused }
+    }))
+  )
   return [...attackers, { name: 'anyone', token: '', own: [], refused: 401 }]
 }
 
 /** A row as it is stored; what is not a key may be absent. */
-export type StoredRow = Readonly<Record<'pk' | 'sk' | 'tenantId' | 'spaceKind' | 'spaceId' | 'publicId', string> & Partial<Record<'gsi1pk' | 'gsi2pk', string>>>
+export type StoredRow = Readonly<
+  & Record<'pk' | 'sk' | 'tenantId' | 'spaceKind' | 'spaceId' | 'publicId', string>
+  & Partial<Record<'gsi1pk' | 'gsi2pk', string>>
+>
 
 /** Every row of the hub's table, and what the logs of some spaces say: read past the hub, by a test alone. */
-export async function readPast ({ config }: Hub, spaces: readonly Pick<Subject, 'tenant' | 'user'>[]): Promise<{ rows: StoredRow[], logs: Awaited<ReturnType<typeof logOf>>[] }> {
+export async function readPast (
+  { config }: Hub,
+  spaces: readonly Pick<Subject, 'tenant' | 'user'>[]
+): Promise<{ rows: StoredRow[], logs: Awaited<ReturnType<typeof logOf>>[] }> {
   const client = openClient(pastTheHub(config))
   const rows: StoredRow[] = []
   let from: Record<string, unknown> | undefined
   do {
-    const page = await client.send(new ScanCommand({ TableName: config.table, ConsistentRead: true, ExclusiveStartKey: from }))
+    const page = await client.send(
+      new ScanCommand({ TableName: config.table, ConsistentRead: true, ExclusiveStartKey: from })
+    )
     rows.push(...page.Items as StoredRow[])
     from = page.LastEvaluatedKey
   } while (from !== undefined)
-  const logs = await Promise.all(spaces.map(({ tenant, user }) => logOf({ client, table: config.table }, user, tenant)))
+  const logs = await Promise.all(
+    spaces.map(({ tenant, user }) => logOf({ client, table: config.table }, user, tenant))
+  )
   client.destroy()
   return { rows, logs }
 }
 
-/** Rows that do not stand where what they say of themselves puts them, in the table and in its indexes, or under a public name of another row. */
+/**
+ * Rows that do not stand where what they say of themselves puts them, in the table and in its indexes, or
+ * under a public name of another row.
+ */
 export function misplaced (rows: readonly StoredRow[]): string[] {
   const names = new Map(rows.map(({ pk, sk, publicId }) => [publicId, `${pk} ${sk}`]))
-  return rows.filter(({ pk }) => !pk.startsWith('OPS#')).flatMap(({ pk, sk, tenantId, spaceKind, spaceId, gsi1pk = pk, gsi2pk, publicId }) => {
-    const [space, directory] = [`TENANT#${tenantId}#${spaceKind}#${spaceId}`, `TENANT#${tenantId}`]
-    const fits = pk === space || (pk === directory && sk === `SPACE#${spaceKind}#${spaceId}`)
-    const isPublic = gsi2pk !== undefined
-    return fits && gsi1pk === pk && (!isPublic || (gsi2pk === `PUBLIC#SETTING#${shardOf(publicId)}` && names.get(publicId) === `${pk} ${sk}`)) ? [] : [`${pk} ${sk}`]
-  })
+  return rows.filter(({ pk }) => !pk.startsWith('OPS#')).flatMap(
+    ({ pk, sk, tenantId, spaceKind, spaceId, gsi1pk = pk, gsi2pk, publicId }) => {
+      const [space, directory] = [`TENANT#${tenantId}#${spaceKind}#${spaceId}`, `TENANT#${tenantId}`]
+      const fits = pk === space || (pk === directory && sk === `SPACE#${spaceKind}#${spaceId}`)
+      const isPublic = gsi2pk !== undefined
+      return fits && gsi1pk === pk &&
+          (!isPublic ||
+            (gsi2pk === `PUBLIC#SETTING#${shardOf(publicId)}` && names.get(publicId) === `${pk} ${sk}`))
+        ? []
+        : [`${pk} ${sk}`]
+    }
+  )
 }

@@ -7,8 +7,8 @@ export interface Device {
   readonly held: Map<string, { rev: number, title?: string, value?: unknown }>
   cursor: string | undefined
   /** Pulls until there is no more. @returns the answers */
-  pull (limit?: number): Promise<Pulled[]>
-  apply (pulled: Pulled): void
+  pull(limit?: number): Promise<Pulled[]>
+  apply(pulled: Pulled): void
 }
 
 export function createDevice (person: Person): Device {
@@ -19,7 +19,9 @@ export function createDevice (person: Person): Device {
     async pull (limit = 1000) {
       const pages: Pulled[] = []
       for (let more = true; more;) {
-        const answer: Answer = await person.get(`/v1/sync?limit=${limit}${device.cursor === undefined ? '' : `&cursor=${device.cursor}`}`)
+        const answer: Answer = await person.get(
+          `/v1/sync?limit=${limit}${device.cursor === undefined ? '' : `&cursor=${device.cursor}`}`
+        )
         if (answer.status !== 200) throw Object.assign(new Error(answer.text), answer)
         device.apply(answer.body as Pulled)
         pages.push(answer.body as Pulled)
@@ -34,7 +36,11 @@ export function createDevice (person: Person): Device {
           const name = `${space} ${type} ${id}`
           if (act === 'put' || act === 'join') held.set(name, record as { rev: number })
           else if ((held.get(name)?.rev ?? 0) <= rev) held.delete(name)
-          if (act === 'leave') for (const key of [...held.keys()].filter((key) => key.startsWith(`group:${id} `))) held.delete(key)
+          if (act === 'leave') {
+            for (const key of [...held.keys()].filter((key) => key.startsWith(`group:${id} `))) {
+              held.delete(key)
+            }
+          }
         }
       }
       device.cursor = pulled.cursor

@@ -1,6 +1,16 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { ProvisionedThroughputExceededException, ThrottlingException, TransactionCanceledException, TransactionConflictException } from '@aws-sdk/client-dynamodb'
-import { BatchGetCommand, DeleteCommand, paginateScan, type DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
+import {
+  ProvisionedThroughputExceededException,
+  ThrottlingException,
+  TransactionCanceledException,
+  TransactionConflictException
+} from '@aws-sdk/client-dynamodb'
+import {
+  BatchGetCommand,
+  DeleteCommand,
+  paginateScan,
+  type DynamoDBDocumentClient
+} from '@aws-sdk/lib-dynamodb'
 import { openClient } from '../../src/store/client.ts'
 import type { Store } from '../../src/store/store.ts'
 import { TABLE, TTL_ATTRIBUTE } from '../../src/store/table.ts'
@@ -8,13 +18,21 @@ import { pastTheHub } from './hub.ts'
 
 /** Chances from 0 to 1, but for `spread`. What is left out is 0. */
 export interface Rates {
-  /** Items of a transaction become visible up to so many milliseconds after it, each on its own: 50 where left out. */
+  /**
+   * Items of a transaction become visible up to so many milliseconds after it, each on its own: 50 where left
+   * out.
+   */
   spread: number
   /** A transaction's reply comes only when all its items are visible; otherwise mostly before. */
   held: number
-  /** A transaction is refused for another one on one of its items. Two that really meet always clash, whatever this says. */
+  /**
+   * A transaction is refused for another one on one of its items. Two that really meet always clash, whatever
+   * this says.
+   */
   conflict: number
-  /** The store has no capacity left, and nothing happens. A transaction may also be told so in its reasons. */
+  /**
+   * The store has no capacity left, and nothing happens. A transaction may also be told so in its reasons.
+   */
   throttle: number
   /** The request gets lost, and nothing happens. The caller can't tell it from a cut reply. */
   lost: number
@@ -24,28 +42,55 @@ export interface Rates {
   unprocessed: number
 }
 
-/** delayed: items that were put off; stale: items that a reader was given as they had been; clash: transactions that met. */
-const NONE = { delayed: 0, stale: 0, held: 0, conflict: 0, clash: 0, throttle: 0, lost: 0, cut: 0, unprocessed: 0, swept: 0 }
+/**
+ * delayed: items that were put off; stale: items that a reader was given as they had been; clash:
+ * transactions that met.
+ */
+const NONE = {
+  delayed: 0,
+  stale: 0,
+  held: 0,
+  conflict: 0,
+  clash: 0,
+  throttle: 0,
+  lost: 0,
+  cut: 0,
+  unprocessed: 0,
+  swept: 0
+}
 
 /** Items that may be remembered before those are looked for that can be seen by now. */
 const MANY = 10_000
 
 export type Faults = ReturnType<typeof createFaults>
 type Row = Record<string, unknown>
-interface Change { readonly before: Row | undefined, visibleAt: number }
+interface Change {
+  readonly before: Row | undefined
+  visibleAt: number
+}
 
 /**
- * What DynamoDB does and the embedded store does not: one world between the two, shared by all hubs of a test. It stands
- * above the SDK's own retries, at its `initialize` step: a fault that is raised here is one that the SDK gave up on.
+ * What DynamoDB does and the embedded store does not: one world between the two, shared by all hubs of a
+ * test. It stands above the SDK's own retries, at its `initialize` step: a fault that is raised here is one
+ * that the SDK gave up on.
  *
- * An item that is not visible yet is answered as it was before, whatever the read asks for: right after its own
- * acknowledged write, too, unless the reply is `held`. In a secondary index, an item that moves is in neither place
- * meanwhile. What the hub does not send (deletes in a transaction, TransactGet) is refused rather than passed on
- * unharmed. A trial can be repeated as far as its calls come in the same order.
+ * An item that is not visible yet is answered as it was before, whatever the read asks for: right after its
+ * own acknowledged write, too, unless the reply is `held`. In a secondary index, an item that moves is in
+ * neither place meanwhile. What the hub does not send (deletes in a transaction, TransactGet) is refused
+ * rather than passed on unharmed. A trial can be repeated as far as its calls come in the same order.
  * @param random numbers from 0 to 1, such as `seeded` gives
  */
 export function createFaults ({ random, ...given }: { random: () => number } & Partial<Rates>) {
-  const rates: Rates = { spread: 50, held: 0, conflict: 0, throttle: 0, lost: 0, cut: 0, unprocessed: 0, ...given }
+  const rates: Rates = {
+    spread: 50,
+    held: 0,
+    conflict: 0,
+    throttle: 0,
+    lost: 0,
+    cut: 0,
+    unprocessed: 0,
+    ...given
+  }
   const counts = { ...NONE }
   let on = true
   /** By item: what is not visible yet, the oldest change first. */
@@ -54,16 +99,22 @@ export function createFaults ({ random, ...given }: { random: () => number } & P
   const taken = new Set<string>()
   const underWay = new Set<Promise<unknown>>()
 
-  const strikes = (fault: Exclude<keyof Rates, 'spread'>) => on && random() < rates[fault] && ++counts[fault] > 0
+  const strikes = (fault: Exclude<keyof Rates, 'spread'>) =>
+    on && random() < rates[fault] && ++counts[fault] > 0
   const below = (end: number) => Math.floor(random() * end)
-  const broken = () => below(2) === 0 ? Object.assign(new Error('no answer in time'), { name: 'TimeoutError' }) : Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' })
+  const broken = () =>
+    below(2) === 0
+      ? Object.assign(new Error('no answer in time'), { name: 'TimeoutError' })
+      : Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' })
 
   function throttled (actions: number): Error {
     if (actions > 0 && below(3) === 0) return cancelled(actions, [below(actions)], 'ThrottlingError')
     return new (below(2) === 0 ? ProvisionedThroughputExceededException : ThrottlingException)(RAISED)
   }
 
-  /** The first change of an item that can't be seen yet. One that can be seen shows what came before it, too. */
+  /**
+   * The first change of an item that can't be seen yet. One that can be seen shows what came before it, too.
+   */
   function hidden (name: string): Change | undefined {
     const list = changes.get(name) ?? []
     const now = performance.now()
@@ -72,7 +123,10 @@ export function createFaults ({ random, ...given }: { random: () => number } & P
     return list[0]
   }
 
-  /** Rows as a reader sees them now, each on its own: reads of many items are only read-committed against transactions. */
+  /**
+   * Rows as a reader sees them now, each on its own: reads of many items are only read-committed against
+   * transactions.
+   */
   function seen (table: string, rows: readonly Row[], request: any): Row[] {
     return rows.flatMap((row) => {
       const change = hidden(nameOf(table, row))
@@ -84,7 +138,12 @@ export function createFaults ({ random, ...given }: { random: () => number } & P
 
   async function read (input: any, send: () => Promise<any>): Promise<any> {
     const { output, ...rest } = await send()
-    if ('Key' in input) return { ...rest, output: { ...output, Item: output.Item && seen(input.TableName, [output.Item], input)[0] } }
+    if ('Key' in input) {
+      return {
+        ...rest,
+        output: { ...output, Item: output.Item && seen(input.TableName, [output.Item], input)[0] }
+      }
+    }
     if (!('RequestItems' in input)) {
       const Items = seen(input.TableName, output.Items, input)
       return { ...rest, output: { ...output, Items, Count: Items.length } }
@@ -92,16 +151,37 @@ export function createFaults ({ random, ...given }: { random: () => number } & P
     const [Responses, UnprocessedKeys]: any[] = [{ ...output.Responses }, { ...output.UnprocessedKeys }]
     for (const [table, request] of Object.entries<{ Keys: Row[] }>(input.RequestItems)) {
       const off = new Set<string>(UnprocessedKeys[table]?.Keys.map((key: Row) => nameOf(table, key)))
-      if (request.Keys.length > 1 && strikes('unprocessed')) for (const key of request.Keys.slice(below(request.Keys.length - 1) + 1)) off.add(nameOf(table, key))
-      Responses[table] = seen(table, (Responses[table] ?? []).filter((row: Row) => !off.has(nameOf(table, row))), request)
-      if (off.size > 0) UnprocessedKeys[table] = { ...request, Keys: request.Keys.filter((key) => off.has(nameOf(table, key))) }
+      if (request.Keys.length > 1 && strikes('unprocessed')) {
+        for (const key of request.Keys.slice(below(request.Keys.length - 1) + 1)) {
+          off.add(nameOf(table, key))
+        }
+      }
+      Responses[table] = seen(
+        table,
+        (Responses[table] ?? []).filter((row: Row) => !off.has(nameOf(table, row))),
+        request
+      )
+      if (off.size > 0) {
+        UnprocessedKeys[table] = {
+          ...request,
+          Keys: request.Keys.filter((key) => off.has(nameOf(table, key)))
+        }
+      }
     }
     return { ...rest, output: { ...output, Responses, UnprocessedKeys } }
   }
 
-  async function transact (raw: DynamoDBDocumentClient, actions: readonly Action[], send: () => Promise<any>): Promise<any> {
+  async function transact (
+    raw: DynamoDBDocumentClient,
+    actions: readonly Action[],
+    send: () => Promise<any>
+  ): Promise<any> {
     const names = actions.map(({ table, key }) => nameOf(table, key))
-    if (!on) return send().finally(() => { for (const name of names) changes.delete(name) })
+    if (!on) {
+      return send().finally(() => {
+        for (const name of names) changes.delete(name)
+      })
+    }
     const met = names.flatMap((name, index) => taken.has(name) ? [index] : [])
     if (met.length > 0) counts.clash++
     else if (strikes('conflict')) met.push(below(names.length))
@@ -112,10 +192,12 @@ export function createFaults ({ random, ...given }: { random: () => number } & P
     try {
       const before = await imagesOf(raw, actions)
       // Before it is sent: nobody may see the new state, and then the old one again.
-      for (const [index, { writes }] of actions.entries()) if (writes) mine.set(names[index]!, { before: before.get(names[index]!), visibleAt: Infinity })
+      for (const [index, { writes }] of actions.entries()) {
+        if (writes) mine.set(names[index]!, { before: before.get(names[index]!), visibleAt: Infinity })
+      }
       for (const [name, change] of mine) changes.set(name, [...changes.get(name) ?? [], change])
       // What nobody reads again is forgotten here, or a long run would fill the memory.
-      if (changes.size > MANY) for (const name of changes.keys()) hidden(name)
+      if (changes.size > MANY) { for (const name of changes.keys()) hidden(name) }
       return await send()
     } catch (error) {
       refused = (error as Error).name === 'TransactionCanceledException'
@@ -128,7 +210,9 @@ export function createFaults ({ random, ...given }: { random: () => number } & P
         if (refused) changes.set(name, changes.get(name)?.filter((other) => other !== change) ?? [])
         else if (change.visibleAt > now) counts.delayed++
       }
-      if (!refused && mine.size > 0 && strikes('held')) await pause(Math.max(...[...mine.values()].map(({ visibleAt }) => visibleAt)) - now)
+      if (!refused && mine.size > 0 && strikes('held')) {
+        await pause(Math.max(...[...mine.values()].map(({ visibleAt }) => visibleAt)) - now)
+      }
     }
   }
 
@@ -141,12 +225,19 @@ export function createFaults ({ random, ...given }: { random: () => number } & P
     return result
   }
 
-  async function call (raw: DynamoDBDocumentClient, command: string, input: any, send: () => Promise<any>): Promise<any> {
+  async function call (
+    raw: DynamoDBDocumentClient,
+    command: string,
+    input: any,
+    send: () => Promise<any>
+  ): Promise<any> {
     const actions = (input.TransactItems as object[] | undefined)?.map(actionOf)
     if (strikes('lost')) throw broken()
     if (strikes('throttle')) throw throttled(actions?.length ?? 0)
     if (/^(?:GetItem|BatchGetItem|Query|Scan)Command$/.test(command)) return read(input, send)
-    if (!/^(?:PutItem|UpdateItem|DeleteItem|TransactWriteItems)Command$/.test(command)) throw new Error(`the fault layer does not know ${command}`)
+    if (!/^(?:PutItem|UpdateItem|DeleteItem|TransactWriteItems)Command$/.test(command)) {
+      throw new Error(`the fault layer does not know ${command}`)
+    }
     const done: Promise<unknown> = actions === undefined ? write(input, send) : transact(raw, actions, send)
     underWay.add(done)
     const result = await done.finally(() => underWay.delete(done))
@@ -157,7 +248,11 @@ export function createFaults ({ random, ...given }: { random: () => number } & P
   async function settled (): Promise<void> {
     await Promise.allSettled(underWay)
     let last = 0
-    for (const [name, list] of changes) if (hidden(name) !== undefined) for (const { visibleAt } of list) if (Number.isFinite(visibleAt)) last = Math.max(last, visibleAt)
+    for (const [name, list] of changes) {
+      if (hidden(name) !== undefined) {
+        for (const { visibleAt } of list) if (Number.isFinite(visibleAt)) last = Math.max(last, visibleAt)
+      }
+    }
     // Timers may come a little early.
     while (performance.now() < last) await pause(Math.ceil(last - performance.now()))
   }
@@ -170,7 +265,11 @@ export function createFaults ({ random, ...given }: { random: () => number } & P
     /** For buildApp, and for clients of a test that are to see what a hub sees. */
     open: ((config, credentials) => {
       const [client, raw] = [openClient(config, credentials), openClient(pastTheHub(config))]
-      client.middlewareStack.add((next, context) => (args) => call(raw, (context as { commandName: string }).commandName, args.input, () => next(args)), { step: 'initialize', name: 'faults', priority: 'high' })
+      client.middlewareStack.add(
+        (next, context) => (args) =>
+          call(raw, (context as { commandName: string }).commandName, args.input, () => next(args)),
+        { step: 'initialize', name: 'faults', priority: 'high' }
+      )
       return client
     }) as typeof openClient,
     /** No more faults; resolves when everything that was written until now is visible. */
@@ -181,19 +280,41 @@ export function createFaults ({ random, ...given }: { random: () => number } & P
     /** Resolves when everything that was sent until now has ended, and is visible. Faults go on. */
     settled,
     /** Faults again, after `quiet`. */
-    resume () { on = true },
+    resume () {
+      on = true
+    },
     /**
-     * What TTL may do at any time: deletes rows that expired before a time (in milliseconds), some of them and in no order.
-     * @param store past the faults @param share of the expired rows that go @returns the sort keys of those that went
+     * What TTL may do at any time: deletes rows that expired before a time (in milliseconds), some of them
+     * and in no order.
+     * @param store past the faults @param share of the expired rows that go @returns the sort keys of those
+     *   that went
      */
     async sweep ({ client, table }: Store, before: number, share = 0.5): Promise<string[]> {
-      const condition = { ExpressionAttributeNames: { '#ttl': TTL_ATTRIBUTE }, ExpressionAttributeValues: { ':before': before / 1000 } }
+      const condition = {
+        ExpressionAttributeNames: { '#ttl': TTL_ATTRIBUTE },
+        ExpressionAttributeValues: { ':before': before / 1000 }
+      }
       const rows: { row: Row, at: number }[] = []
-      for await (const { Items = [] } of paginateScan({ client }, { TableName: table, FilterExpression: '#ttl < :before', ...condition })) rows.push(...Items.map((row) => ({ row, at: random() })))
+      for await (
+        const { Items = [] } of paginateScan({ client }, {
+          TableName: table,
+          FilterExpression: '#ttl < :before',
+          ...condition
+        })
+      ) rows.push(...Items.map((row) => ({ row, at: random() })))
       const swept: string[] = []
       for (const { row: { pk, sk } } of rows.filter(() => random() < share).sort((a, b) => a.at - b.at)) {
         // What was written anew since the scan stays.
-        const gone = await client.send(new DeleteCommand({ TableName: table, Key: { pk, sk }, ConditionExpression: '#ttl < :before', ...condition })).catch((error: Error) => { if (error.name !== 'ConditionalCheckFailedException') throw error })
+        const gone = await client.send(
+          new DeleteCommand({
+            TableName: table,
+            Key: { pk, sk },
+            ConditionExpression: '#ttl < :before',
+            ...condition
+          })
+        ).catch((error: Error) => {
+          if (error.name !== 'ConditionalCheckFailedException') throw error
+        })
         if (gone === undefined) continue
         changes.delete(nameOf(table, { pk, sk }))
         counts.swept++
@@ -210,7 +331,13 @@ const RAISED = { message: 'raised by the fault layer', $metadata: {} }
 
 /** A transaction of so many actions, refused for some of them. */
 function cancelled (actions: number, refused: readonly number[], Code: string): Error {
-  return new TransactionCanceledException({ ...RAISED, CancellationReasons: Array.from({ length: actions }, (_, index) => refused.includes(index) ? { Code, Message: RAISED.message } : { Code: 'None' }) })
+  return new TransactionCanceledException({
+    ...RAISED,
+    CancellationReasons: Array.from(
+      { length: actions },
+      (_, index) => refused.includes(index) ? { Code, Message: RAISED.message } : { Code: 'None' }
+    )
+  })
 }
 
 type Action = ReturnType<typeof actionOf>
@@ -227,8 +354,12 @@ async function imagesOf (raw: DynamoDBDocumentClient, actions: readonly Action[]
   let rest: Record<string, any> = {}
   for (const { table, key } of actions) (rest[table] ??= { Keys: [], ConsistentRead: true }).Keys.push(key)
   while (Object.keys(rest).length > 0) {
-    const { Responses = {}, UnprocessedKeys = {} } = await raw.send(new BatchGetCommand({ RequestItems: rest }))
-    for (const [table, rows] of Object.entries(Responses)) for (const row of rows) images.set(nameOf(table, row), row)
+    const { Responses = {}, UnprocessedKeys = {} } = await raw.send(
+      new BatchGetCommand({ RequestItems: rest })
+    )
+    for (const [table, rows] of Object.entries(Responses)) {
+      for (const row of rows) images.set(nameOf(table, row), row)
+    }
     rest = UnprocessedKeys
   }
   return images
@@ -240,13 +371,22 @@ function viewOf (request: any, before: Row | undefined, row: Row): Row[] {
   const index = TABLE.GlobalSecondaryIndexes.find(({ IndexName }) => IndexName === request.IndexName)
   const keys = index?.KeySchema.map(({ AttributeName }) => AttributeName) ?? []
   if (keys.some((name) => before[name] !== row[name])) return []
-  const projected = index && ['pk', 'sk', ...keys, ...'NonKeyAttributes' in index.Projection ? index.Projection.NonKeyAttributes : []]
-  const asked = (request.ProjectionExpression as string | undefined)?.split(',').map((name) => request.ExpressionAttributeNames?.[name.trim()] ?? name.trim())
-  return [Object.fromEntries(Object.entries(before).filter(([name]) => (projected?.includes(name) ?? true) && (asked?.includes(name) ?? true)))]
+  const projected = index &&
+    ['pk', 'sk', ...keys, ...'NonKeyAttributes' in index.Projection ? index.Projection.NonKeyAttributes : []]
+  const asked = (request.ProjectionExpression as string | undefined)?.split(',').map((name) =>
+    request.ExpressionAttributeNames?.[name.trim()] ?? name.trim()
+  )
+  return [Object.fromEntries(
+    Object.entries(before).filter(([name]) =>
+      (projected?.includes(name) ?? true) && (asked?.includes(name) ?? true)
+    )
+  )]
 }
 
 function nameOf (table: string, { pk, sk }: Row): string {
-  if (pk === undefined || sk === undefined) throw new Error('the fault layer does not know a row without its keys')
+  if (pk === undefined || sk === undefined) {
+    throw new Error('the fault layer does not know a row without its keys')
+  }
   return JSON.stringify([table, pk, sk])
 }
 

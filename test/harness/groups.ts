@@ -1,7 +1,10 @@
 import type { Person } from './hub.ts'
 
 /** A person, by the name that the hub knows. */
-export interface Named { readonly user: string, readonly person: Person }
+export interface Named {
+  readonly user: string
+  readonly person: Person
+}
 
 /** Founds a group. @returns its id */
 export async function found (founder: Person, name = 'Team'): Promise<string> {
@@ -11,6 +14,14 @@ export async function found (founder: Person, name = 'Team'): Promise<string> {
 }
 
 /** Lets someone in: an invitation by an owner, and its acceptance. */
-export async function join (owner: Person, groupId: string, { user, person }: Named, role = 'editor'): Promise<void> {
-  for (const answer of [await owner.post(`/v1/groups/${groupId}/invitations`, { userId: user, role }), await person.post(`/v1/invitations/${groupId}/accept`, undefined)]) if (answer.status >= 300) throw new Error(answer.text)
+export async function join (
+  owner: Person,
+  groupId: string,
+  { user, person }: Named,
+  role = 'editor'
+): Promise<void> {
+  for (
+    const answer of [await owner.post(`/v1/groups/${groupId}/invitations`, { userId: user, role }),
+      await person.post(`/v1/invitations/${groupId}/accept`, undefined)]
+  ) if (answer.status >= 300) throw new Error(answer.text)
 }

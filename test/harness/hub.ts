@@ -12,19 +12,28 @@ import { createLocalIssuer, type LocalIssuer, type Subject } from '../../src/loc
 import { figure } from './figures.ts'
 
 /** One signing key for all issuers of a test process: making one takes a tenth of a second. */
-export const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048, privateKeyEncoding: { type: 'pkcs8', format: 'pem' }, publicKeyEncoding: { type: 'spki', format: 'pem' } })
+export const { privateKey } = generateKeyPairSync('rsa', {
+  modulusLength: 2048,
+  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  publicKeyEncoding: { type: 'spki', format: 'pem' }
+})
 
-export interface Answer { status: number, headers: Record<string, string | string[] | number | undefined>, text: string, body: any }
+export interface Answer {
+  status: number
+  headers: Record<string, string | string[] | number | undefined>
+  text: string
+  body: any
+}
 
 /** One person's view of a hub: requests with their token, through `inject`. */
 export interface Person {
   readonly token: string
-  request (method: string, url: string, payload?: unknown, headers?: Record<string, string>): Promise<Answer>
-  get (url: string, headers?: Record<string, string>): Promise<Answer>
-  put (url: string, payload: unknown, headers?: Record<string, string>): Promise<Answer>
-  post (url: string, payload: unknown, headers?: Record<string, string>): Promise<Answer>
-  patch (url: string, payload: unknown, headers?: Record<string, string>): Promise<Answer>
-  delete (url: string, headers?: Record<string, string>): Promise<Answer>
+  request(method: string, url: string, payload?: unknown, headers?: Record<string, string>): Promise<Answer>
+  get(url: string, headers?: Record<string, string>): Promise<Answer>
+  put(url: string, payload: unknown, headers?: Record<string, string>): Promise<Answer>
+  post(url: string, payload: unknown, headers?: Record<string, string>): Promise<Answer>
+  patch(url: string, payload: unknown, headers?: Record<string, string>): Promise<Answer>
+  delete(url: string, headers?: Record<string, string>): Promise<Answer>
 }
 
 export interface Hub {
@@ -33,12 +42,14 @@ export interface Hub {
   readonly issuer: LocalIssuer
   /** Log lines of this hub so far, as text. */
   readonly log: string[]
-  as (subject: Subject): Promise<Person>
+  as(subject: Subject): Promise<Person>
   /** Requests without a token. */
   readonly anyone: Person
 }
 
-/** Where the store of this test file is: the one that DYNAMODB_ENDPOINT names, or an embedded one in memory. */
+/**
+ * Where the store of this test file is: the one that DYNAMODB_ENDPOINT names, or an embedded one in memory.
+ */
 let endpoint: Promise<string> | undefined
 export function storeEndpoint (): Promise<string> {
   return endpoint ??= (async () => {
@@ -55,19 +66,32 @@ export function storeEndpoint (): Promise<string> {
 const behindGateway = new Map<string, string>()
 
 /** The configuration that reads rows past the hub, and past the gateway where there is one. */
-export const pastTheHub = (config: Config): Config => ({ ...config, dynamodbEndpoint: behindGateway.get(config.table) ?? config.dynamodbEndpoint })
+export const pastTheHub = (config: Config): Config => ({
+  ...config,
+  dynamodbEndpoint: behindGateway.get(config.table) ?? config.dynamodbEndpoint
+})
 
 /**
- * A config for tests: an own table on the store. With LOCAL_IAM (the name of a template) the hub is behind that
- * template's policies, and any denial that a test did not ask for fails the file.
+ * A config for tests: an own table on the store. With LOCAL_IAM (the name of a template) the hub is behind
+ * that template's policies, and any denial that a test did not ask for fails the file.
  */
 export async function testConfig (changes: Partial<Config> = {}): Promise<Config> {
   const dynamodbEndpoint = await storeEndpoint()
   const table = changes.table ?? `test-${randomUUID()}`
   if (changes.table === undefined) await createTable(dynamodbEndpoint, table)
   const template = process.env.LOCAL_IAM
-  const iam = template === undefined || changes.table !== undefined ? {} : behind(await testGateway(template, table))
-  return { ...loadConfig({}), dynamodbEndpoint, table, secret: 'a secret of at least 32 characters', logLevel: 'info', ...iam, ...changes }
+  const iam = template === undefined || changes.table !== undefined
+    ? {}
+    : behind(await testGateway(template, table))
+  return {
+    ...loadConfig({}),
+    dynamodbEndpoint,
+    table,
+    secret: 'a secret of at least 32 characters',
+    logLevel: 'info',
+    ...iam,
+    ...changes
+  }
 }
 
 /** A gateway in front of the store, for one table. */
@@ -79,7 +103,9 @@ async function testGateway (template: string, table: string): Promise<Gateway> {
     await gateway.stop()
     figure(root, 'calls of the product that the policies allowed', gateway.allowed)
     figure(root, 'calls of the product that the policies denied', gateway.denials.length)
-    if (gateway.denials.length > 0) throw new Error(`The policies denied what the hub asked for: ${JSON.stringify(gateway.denials[0])}`)
+    if (gateway.denials.length > 0) {
+      throw new Error(`The policies denied what the hub asked for: ${JSON.stringify(gateway.denials[0])}`)
+    }
   })
   return gateway
 }
@@ -99,11 +125,25 @@ export async function startIssuer (t: Test, key: string = privateKey): Promise<L
  * The real app on the real store. What it starts ends with `t`; the store ends with the file.
  * @param changes to the config; `issuers` replaces the one local issuer
  */
-export async function startHub (t: Test, changes: Partial<Config> = {}, overrides: Overrides = {}): Promise<Hub> {
+export async function startHub (
+  t: Test,
+  changes: Partial<Config> = {},
+  overrides: Overrides = {}
+): Promise<Hub> {
   const issuer = await startIssuer(t)
-  const config = await testConfig({ ...changes, issuers: changes.issuers?.length ? changes.issuers : [issuer.entry] })
+  const config = await testConfig({
+    ...changes,
+    issuers: changes.issuers?.length ? changes.issuers : [issuer.entry]
+  })
   const log: string[] = []
-  const app = await buildApp(config, { logStream: { write: (line) => { log.push(line) } }, ...overrides })
+  const app = await buildApp(config, {
+    logStream: {
+      write: (line) => {
+        log.push(line)
+      }
+    },
+    ...overrides
+  })
   t.teardown(() => app.close())
   return {
     app,
@@ -118,7 +158,9 @@ export async function startHub (t: Test, changes: Partial<Config> = {}, override
 /** A person with any token. */
 export function person (app: FastifyInstance, token: string): Person {
   return personBy(token, async (method, url, headers, payload) => {
-    const { statusCode, headers: given, payload: text } = await app.inject({ method, url, headers, ...payload !== undefined && { payload } } as InjectOptions)
+    const { statusCode, headers: given, payload: text } = await app.inject(
+      { method, url, headers, ...payload !== undefined && { payload } } as InjectOptions
+    )
     return { status: statusCode, headers: given, text }
   })
 }
@@ -131,11 +173,26 @@ export function remotePerson (origin: string, token: string): Person {
   })
 }
 
-function personBy (token: string, send: (method: string, url: string, headers: Record<string, string>, payload: string | Buffer | undefined) => Promise<Omit<Answer, 'body'>>): Person {
+function personBy (
+  token: string,
+  send: (
+    method: string,
+    url: string,
+    headers: Record<string, string>,
+    payload: string | Buffer | undefined
+  ) => Promise<Omit<Answer, 'body'>>
+): Person {
   const request: Person['request'] = async (method, url, payload, headers = {}) => {
     const authorization = token === '' ? {} : { authorization: `Bearer ${token}` }
     const json = payload === undefined ? {} : { 'content-type': 'application/json' }
-    const answer = await send(method, url, { ...authorization, ...json, ...headers } as Record<string, string>, payload === undefined || typeof payload === 'string' || Buffer.isBuffer(payload) ? payload : JSON.stringify(payload))
+    const answer = await send(
+      method,
+      url,
+      { ...authorization, ...json, ...headers } as Record<string, string>,
+      payload === undefined || typeof payload === 'string' || Buffer.isBuffer(payload)
+        ? payload
+        : JSON.stringify(payload)
+    )
     const isJson = /json/.test(String(answer.headers['content-type']))
     return { ...answer, body: isJson && answer.text !== '' ? JSON.parse(answer.text) : undefined }
   }

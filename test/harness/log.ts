@@ -6,6 +6,10 @@ import type { Store } from '../../src/store/store.ts'
 export async function logOf (store: Store, userId: string, tenantId = 'acme') {
   const space = spaceKey(tenantId, 'USER', userId)
   const { data: head } = await Head.get(space).go({ ...store, consistent: true })
-  const { data: entries } = await LogEntry.query.byNumber(space).go({ ...store, consistent: true, pages: 'all' })
+  const { data: entries } = await LogEntry.query.byNumber(space).go({
+    ...store,
+    consistent: true,
+    pages: 'all'
+  })
   return { head, entries }
 }

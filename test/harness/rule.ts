@@ -11,10 +11,16 @@ export const rendered = render(template)
  * @param check looks over the rendered resources and gives what is wrong with them
  * @param breaches by name: each makes a change that the rule must object to
  */
-export function rule (title: string, check: (resources: Part) => unknown[], breaches: Readonly<Record<string, (resources: Part) => unknown>>): void {
+export function rule (
+  title: string,
+  check: (resources: Part) => unknown[],
+  breaches: Readonly<Record<string, (resources: Part) => unknown>>
+): void {
   t.test(title, async (t) => {
     t.strictSame(check(rendered.Resources), [])
-    for (const [name, breach] of Object.entries(breaches)) t.not(check(breached(breach)).length, 0, `notices: ${name}`)
+    for (const [name, breach] of Object.entries(breaches)) {
+      t.not(check(breached(breach)).length, 0, `notices: ${name}`)
+    }
   })
 }
 
@@ -26,4 +32,5 @@ export function breached (breach: (resources: Part) => unknown): Part {
 }
 
 /** One finding where two things differ that should be the same, otherwise none. */
-export const differ = (what: string, found: unknown, wanted: unknown): object[] => isDeepStrictEqual(found, wanted) ? [] : [{ what, found, wanted }]
+export const differ = (what: string, found: unknown, wanted: unknown): object[] =>
+  isDeepStrictEqual(found, wanted) ? [] : [{ what, found, wanted }]

@@ -14,9 +14,9 @@ export interface ServerProcess {
   readonly stderr: string[]
   readonly stdout: string[]
   /** A token of the local issuer. */
-  token (tenant: string, user: string): Promise<string>
+  token(tenant: string, user: string): Promise<string>
   /** Sends a signal and waits for the end. @returns the exit code, null after a kill */
-  end (signal: NodeJS.Signals): Promise<number | null>
+  end(signal: NodeJS.Signals): Promise<number | null>
 }
 
 /**
@@ -31,10 +31,14 @@ export async function startServer (env: Record<string, string>): Promise<ServerP
   const { child, stdout, stderr } = run({ ...env, PORT: String(port) })
   const exit = once(child, 'exit')
   let ended = false
-  void exit.then(() => { ended = true })
+  void exit.then(() => {
+    ended = true
+  })
   while (!await fetch(`${url}/ready`).then(({ ok }) => ok, () => false)) {
     if (ended) throw new Error(stderr.join('\n'))
-    await new Promise((resolve) => { setTimeout(resolve, 5) }) // no event tells that another process answers
+    await new Promise((resolve) => {
+      setTimeout(resolve, 5)
+    }) // no event tells that another process answers
   }
   return {
     child,
@@ -44,7 +48,11 @@ export async function startServer (env: Record<string, string>): Promise<ServerP
     stdout,
     stderr,
     async token (tenant, user) {
-      const response = await fetch(`${url}/local/token`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ tenant, user }) })
+      const response = await fetch(`${url}/local/token`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ tenant, user })
+      })
       return (await response.json() as { access_token: string }).access_token
     },
     async end (signal) {
@@ -56,14 +64,23 @@ export async function startServer (env: Record<string, string>): Promise<ServerP
 }
 
 /** Runs the server until it ends by itself. @returns its exit code and what it said */
-export async function runToEnd (env: Record<string, string>): Promise<{ code: number | null, stderr: string }> {
+export async function runToEnd (
+  env: Record<string, string>
+): Promise<{ code: number | null, stderr: string }> {
   const { child, stderr } = run(env)
   await once(child, 'close')
   return { code: child.exitCode, stderr: stderr.join('\n') }
 }
 
 function run (env: Record<string, string>) {
-  const child = spawn(process.execPath, ['--enable-source-maps', 'dist/server.mjs'], { env: { PATH: process.env.PATH, ...process.env.LOCAL_IAM !== undefined && { LOCAL_IAM: process.env.LOCAL_IAM }, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, ['--enable-source-maps', 'dist/server.mjs'], {
+    env: {
+      PATH: process.env.PATH,
+      ...process.env.LOCAL_IAM !== undefined && { LOCAL_IAM: process.env.LOCAL_IAM },
+      ...env
+    },
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
   const lines = (stream: NodeJS.ReadableStream) => {
     const said: string[] = []
     createInterface({ input: stream }).on('line', (line) => said.push(line))

@@ -15,7 +15,12 @@ export interface Wire {
 
 /** @param random numbers from 0 to 1 */
 export async function startWire (t: Test, store: string, random: () => number): Promise<Wire> {
-  const wire = { endpoint: '', rates: { lost: 0, cut: 0 }, counts: { passed: 0, lost: 0, cut: 0 }, onRequest: (_operation: string, _input: any) => {} }
+  const wire = {
+    endpoint: '',
+    rates: { lost: 0, cut: 0 },
+    counts: { passed: 0, lost: 0, cut: 0 },
+    onRequest: (_operation: string, _input: any) => {}
+  }
   const strikes = (fault: 'lost' | 'cut') => random() < wire.rates[fault] && ++wire.counts[fault] > 0
 
   async function pass (given: IncomingMessage, reply: ServerResponse): Promise<void> {
@@ -32,9 +37,16 @@ export async function startWire (t: Test, store: string, random: () => number): 
     reply.writeHead(answer.statusCode!, answer.headers).end(text)
   }
 
-  const server = createServer((given, reply) => { pass(given, reply).catch(() => { reply.destroy() }) }).listen(0, '127.0.0.1')
+  const server = createServer((given, reply) => {
+    pass(given, reply).catch(() => {
+      reply.destroy()
+    })
+  }).listen(0, '127.0.0.1')
   await once(server, 'listening')
-  t.teardown(() => { server.closeAllConnections(); server.close() })
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
   wire.endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   return wire
 }

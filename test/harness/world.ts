@@ -21,23 +21,44 @@ export interface World {
   readonly store: Store
   readonly hub: Hub
   /** A person at each of the hubs. */
-  people (tenant: string, user: string): Promise<Person[]>
+  people(tenant: string, user: string): Promise<Person[]>
 }
 
 const MINUTE = 60_000
 const DAY = 24 * 60 * MINUTE
-/** Milliseconds from now: today, a day on which nothing may have expired yet, and one on which all that is written today may have. */
+/**
+ * Milliseconds from now: today, a day on which nothing may have expired yet, and one on which all that is
+ * written today may have.
+ */
 export const ERAS = [0, 30 * DAY, 100 * DAY] as const
 const KINDS = Object.values(registry) as unknown as Definition[]
 
 /** @param clocks of the hubs, in milliseconds from now */
-export async function startWorld (t: Test, seed: number, rates: Partial<Rates>, clocks = ERAS.flatMap((era) => [era + 10 * MINUTE, era - 10 * MINUTE])): Promise<World> {
+export async function startWorld (
+  t: Test,
+  seed: number,
+  rates: Partial<Rates>,
+  clocks = ERAS.flatMap((era) => [era + 10 * MINUTE, era - 10 * MINUTE])
+): Promise<World> {
   const faults = createFaults({ random: seeded(seed), ...rates })
-  const hub = await startHub(t, { commitLeaseSeconds: 0.3, limits: { ...loadConfig({}).limits, spaceRecords: 1_000_000, spaceBytes: 1e12 } })
-  const hubs = await Promise.all(clocks.map((clock) => buildApp(hub.config, { open: faults.open, now: () => Date.now() + clock, logStream: { write: () => {} } })))
+  const hub = await startHub(t, {
+    commitLeaseSeconds: 0.3,
+    limits: { ...loadConfig({}).limits, spaceRecords: 1_000_000, spaceBytes: 1e12 }
+  })
+  const hubs = await Promise.all(
+    clocks.map((clock) =>
+      buildApp(hub.config, {
+        open: faults.open,
+        now: () => Date.now() + clock,
+        logStream: { write: () => {} }
+      })
+    )
+  )
   t.teardown(() => Promise.all(hubs.map((app) => app.close())))
   const store = { client: openClient(pastTheHub(hub.config)), table: hub.config.table }
-  t.teardown(() => { store.client.destroy() })
+  t.teardown(() => {
+    store.client.destroy()
+  })
   return {
     faults,
     hubs,
@@ -51,18 +72,32 @@ export async function startWorld (t: Test, seed: number, rates: Partial<Rates>, 
 }
 
 /** `fetch` that asks one of the hubs, as `which` says at the time. */
-export const fetchFrom = (which: () => FastifyInstance): typeof fetch => async (input, { method, headers, body } = {}) => {
-  const { pathname, search } = new URL(input)
-  const answer = await which().inject({ method: (method ?? 'GET') as 'GET', url: pathname + search, headers: Object.fromEntries(new Headers(headers)), ...typeof body === 'string' && { payload: body } })
-  return new Response(answer.statusCode === 204 ? null : answer.rawPayload, { status: answer.statusCode, headers: Object.entries(answer.headers).map(([name, value]) => [name, String(value)]) })
-}
+export const fetchFrom =
+  (which: () => FastifyInstance): typeof fetch => async (input, { method, headers, body } = {}) => {
+    const { pathname, search } = new URL(input)
+    const answer = await which().inject({
+      method: (method ?? 'GET') as 'GET',
+      url: pathname + search,
+      headers: Object.fromEntries(new Headers(headers)),
+      ...typeof body === 'string' && { payload: body }
+    })
+    return new Response(answer.statusCode === 204 ? null : answer.rawPayload, {
+      status: answer.statusCode,
+      headers: Object.entries(answer.headers).map(([name, value]) => [name, String(value)])
+    })
+  }
 
 /** A request that is sent until it is neither lost nor refused for the moment: what a patient client does. */
-export async function patiently<T extends { status: number }> (request: () => Promise<T>, tries = 60): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
+export async function patiently<T extends { status: number }> (
+  request: () => Promise<T>,
+  tries = 60
+): Promise<T> {
+  for (let attempt = 1;; attempt++) {
     const answer = await request()
     if (![409, 429, 500, 503].includes(answer.status) || attempt === tries) return answer
-    await new Promise((resolve) => { setTimeout(resolve, 5 * Math.min(attempt, 10)) })
+    await new Promise((resolve) => {
+      setTimeout(resolve, 5 * Math.min(attempt, 10))
+    })
   }
 }
 
@@ -73,7 +108,9 @@ export async function truth (store: Store, tenant: string, user: string): Promis
   for (const name of me.keys()) {
     if (!name.startsWith('membership ')) continue
     const group = name.slice('membership '.length)
-    for (const [name, record] of await recordsOf(store, spaceKey(tenant, 'GROUP', group))) found.set(`group:${group} ${name}`, record)
+    for (const [name, record] of await recordsOf(store, spaceKey(tenant, 'GROUP', group))) {
+      found.set(`group:${group} ${name}`, record)
+    }
   }
   return found
 }
@@ -82,17 +119,31 @@ export async function truth (store: Store, tenant: string, user: string): Promis
 export async function recordsOf (store: Store, space: SpaceKey): Promise<Map<string, unknown>> {
   const found = new Map<string, unknown>()
   for (const definition of KINDS) {
-    const { data } = await (definition.entity.query as any).byId(space).go({ ...store, consistent: true, pages: 'all' })
-    for (const row of data) if (row.deletedAt === undefined) found.set(`${definition.resource} ${row.id}`, JSON.parse(JSON.stringify(definition.present(row))))
+    const { data } = await (definition.entity.query as any).byId(space).go({
+      ...store,
+      consistent: true,
+      pages: 'all'
+    })
+    for (const row of data) {
+      if (row.deletedAt === undefined) {
+        found.set(`${definition.resource} ${row.id}`, JSON.parse(JSON.stringify(definition.present(row))))
+      }
+    }
   }
   return found
 }
 
 /**
- * What TTL may do at any time after expiry: takes some of a space's expired entries and tombstones, in any order, and leaves others.
+ * What TTL may do at any time after expiry: takes some of a space's expired entries and tombstones, in any
+ * order, and leaves others.
  * @param era how much later than now, in milliseconds
  */
-export async function sweep (store: Store, space: SpaceKey, random: () => number, era: number): Promise<number> {
+export async function sweep (
+  store: Store,
+  space: SpaceKey,
+  random: () => number,
+  era: number
+): Promise<number> {
   let swept = 0
   const before = (Date.now() + era) / 1000
   const { data: entries } = await LogEntry.query.byNumber(space).go({ ...store, pages: 'all' })
@@ -102,7 +153,9 @@ export async function sweep (store: Store, space: SpaceKey, random: () => number
     swept++
   }
   for (const definition of KINDS) {
-    const { data } = await (definition.entity.query as any).byId(space).go({ ...store, pages: 'all' }) as { data: Row[] }
+    const { data } = await (definition.entity.query as any).byId(space).go({ ...store, pages: 'all' }) as {
+      data: Row[]
+    }
     for (const { id, purgeAt } of data) {
       if (purgeAt === undefined || purgeAt > before || random() < 0.3) continue
       await definition.entity.delete({ ...space, id }).go(store)

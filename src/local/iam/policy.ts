@@ -1,6 +1,6 @@
 /**
- * IAM's policy evaluation for what template.yaml uses, and nothing more: whatever is not known here is refused when the
- * policy is read, so that a statement is never taken for less than it says.
+ * IAM's policy evaluation for what template.yaml uses, and nothing more: whatever is not known here is
+ * refused when the policy is read, so that a statement is never taken for less than it says.
  * Source: IAM User Guide, "Policy evaluation logic" and "IAM JSON policy elements: Condition operators".
  */
 
@@ -18,14 +18,15 @@ export interface Statement {
   readonly effect: 'Allow' | 'Deny'
   /** The principals of a trust policy; undefined in others. */
   readonly principals: readonly string[] | undefined
-  applies (question: Question): boolean
+  applies(question: Question): boolean
 }
 
 type Json = Readonly<Record<string, unknown>>
 type Context = Question['context']
 
 const DOCUMENT = new Set(['Version', 'Statement'])
-const ELEMENTS = new Set(['Sid', 'Effect', 'Principal', 'Action', 'NotAction', 'Resource', 'NotResource', 'Condition'])
+const ELEMENTS = new Set(['Sid', 'Effect', 'Principal', 'Action', 'NotAction', 'Resource', 'NotResource',
+  'Condition'])
 /** Condition keys that may have several values in one request: they need ForAllValues or ForAnyValue. */
 const MULTIVALUED = new Set(['dynamodb:LeadingKeys', 'aws:TagKeys'])
 const SINGLE = /^(?:aws:(?:PrincipalTag|RequestTag)\/[\w.:/=+@-]+|kms:ViaService)$/
@@ -44,8 +45,14 @@ export function readPolicy (document: unknown): Statement[] {
   return list(Statement).map((statement) => readStatement(object(statement, 'statement')))
 }
 
-/** Whether the statements allow it: some Allow applies, and no Deny. @returns the Sid that decided, none where nothing applied */
-export function decide (statements: readonly Statement[], question: Question): { allowed: boolean, sid: string | undefined } {
+/**
+ * Whether the statements allow it: some Allow applies, and no Deny. @returns the Sid that decided, none where
+ * nothing applied
+ */
+export function decide (
+  statements: readonly Statement[],
+  question: Question
+): { allowed: boolean, sid: string | undefined } {
   const applying = statements.filter((statement) => statement.applies(question))
   const deciding = applying.find(({ effect }) => effect === 'Deny') ?? applying[0]
   return { allowed: deciding?.effect === 'Allow', sid: deciding?.sid }
@@ -59,22 +66,29 @@ function readStatement (statement: Json): Statement {
   // A trust policy has no resource: it is attached to the one that it is about.
   const resource = Principal === undefined ? among(statement, 'Resource', '') : () => true
   const conditions = Object.entries(object(Condition, 'Condition')).flatMap(([operator, keys]) =>
-    Object.entries(object(keys, operator)).map(([key, values]) => readCondition(operator, key, texts(values))))
+    Object.entries(object(keys, operator)).map(([key, values]) => readCondition(operator, key, texts(values)))
+  )
   return {
     sid: String(Sid),
     effect: Effect,
-    principals: Principal === undefined ? undefined : Object.entries(object(Principal, 'Principal')).flatMap(([kind, names]) => {
-      if (kind !== 'AWS' && kind !== 'Service') throw new Error(`The principal ${kind} is not known`)
-      return texts(names)
-    }),
-    applies: (question) => action(question.action) && resource(question.resource) && conditions.every((holds) => holds(question.context))
+    principals: Principal === undefined
+      ? undefined
+      : Object.entries(object(Principal, 'Principal')).flatMap(([kind, names]) => {
+        if (kind !== 'AWS' && kind !== 'Service') throw new Error(`The principal ${kind} is not known`)
+        return texts(names)
+      }),
+    applies: (question) =>
+      action(question.action) && resource(question.resource) &&
+      conditions.every((holds) => holds(question.context))
   }
 }
 
 /** `Action` or `NotAction`, `Resource` or `NotResource`: one of the two has to be there. */
 function among (statement: Json, name: 'Action' | 'Resource', flags: string): (value: string) => boolean {
   const [given, not] = [statement[name], statement[`Not${name}`]]
-  if ((given === undefined) === (not === undefined)) throw new Error(`A statement needs ${name} or Not${name}`)
+  if ((given === undefined) === (not === undefined)) {
+    throw new Error(`A statement needs ${name} or Not${name}`)
+  }
   const patterns = texts(given ?? not).map((text) => {
     if (text.includes('${')) throw new Error(`A policy variable in ${name} is not known`)
     return wildcards(text, flags)
@@ -86,23 +100,34 @@ function readCondition (name: string, key: string, values: readonly string[]): (
   const [, set, operator = ''] = /^(?:(ForAllValues|ForAnyValue):)?(\w+)$/.exec(name) ?? []
   if (!MULTIVALUED.has(key) && !SINGLE.test(key)) throw new Error(`The condition key ${key} is not known`)
   if (operator === 'Null' && set === undefined) {
-    if (values.length !== 1 || !['true', 'false'].includes(values[0]!)) throw new Error('Null is "true" or "false"')
+    if (values.length !== 1 || !['true', 'false'].includes(values[0]!)) {
+      throw new Error('Null is "true" or "false"')
+    }
     return (context) => (context[key] === undefined) === (values[0] === 'true')
   }
   const [, negated, comparison] = /^String(Not)?(Like|Equals)$/.exec(operator) ?? []
   if (comparison === undefined) throw new Error(`The operator ${name} is not known`)
-  if (MULTIVALUED.has(key) !== (set !== undefined)) throw new Error(`The operator ${name} does not go with ${key}`)
+  if (MULTIVALUED.has(key) !== (set !== undefined)) {
+    throw new Error(`The operator ${name} does not go with ${key}`)
+  }
   const tests = values.map((value) => matcher(value, comparison === 'Like'))
-  const holds = (value: string, context: Context) => tests.some((test) => test(value, context)) === (negated === undefined)
+  const holds = (value: string, context: Context) =>
+    tests.some((test) => test(value, context)) === (negated === undefined)
   return (context) => {
     const sent = context[key]
-    // Of a key that is not there ForAllValues is true, ForAnyValue is not, and of the others only what is negated.
+    // Of a key that is not there ForAllValues is true, ForAnyValue is not, and of the others only what is
+    // negated.
     if (sent === undefined) return set === undefined ? negated !== undefined : set === 'ForAllValues'
-    return set === 'ForAnyValue' ? sent.some((value) => holds(value, context)) : sent.every((value) => holds(value, context))
+    return set === 'ForAnyValue'
+      ? sent.some((value) => holds(value, context))
+      : sent.every((value) => holds(value, context))
   }
 }
 
-/** One value of a condition. A variable that the request does not fill matches nothing; what fills it has no wildcards. */
+/**
+ * One value of a condition. A variable that the request does not fill matches nothing; what fills it has no
+ * wildcards.
+ */
 function matcher (text: string, like: boolean): (value: string, context: Context) => boolean {
   const variables = [...text.matchAll(VARIABLE)].map(([, name]) => name!)
   const strange = variables.find((name) => !PRINCIPAL_TAG.test(name))
@@ -110,25 +135,33 @@ function matcher (text: string, like: boolean): (value: string, context: Context
   const pieces = text.split(VARIABLE).filter((_, index) => index % 2 === 0)
   return (value, context) => {
     if (variables.some((name) => context[name] === undefined)) return false
-    const source = pieces.map((piece, index) => (like ? wildcardSource(piece) : escape(piece)) + (index < variables.length ? escape(context[variables[index]!]![0]!) : '')).join('')
+    const source = pieces.map((piece, index) =>
+      (like ? wildcardSource(piece) : escape(piece)) +
+      (index < variables.length ? escape(context[variables[index]!]![0]!) : '')
+    ).join('')
     return new RegExp(`^${source}$`, 's').test(value)
   }
 }
 
 const escape = (text: string) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
-const wildcardSource = (text: string) => text.split(/([*?])/).map((part) => part === '*' ? '.*' : part === '?' ? '.' : escape(part)).join('')
+const wildcardSource = (text: string) =>
+  text.split(/([*?])/).map((part) => part === '*' ? '.*' : part === '?' ? '.' : escape(part)).join('')
 const wildcards = (text: string, flags: string) => new RegExp(`^${wildcardSource(text)}$`, `s${flags}`)
 
 const list = (value: unknown): unknown[] => Array.isArray(value) ? value : [value]
 
 function texts (value: unknown): string[] {
   const values = list(value)
-  if (values.length === 0 || !values.every((item) => typeof item === 'string')) throw new Error(`Not a text or a list of texts: ${JSON.stringify(value)}`)
+  if (values.length === 0 || !values.every((item) => typeof item === 'string')) {
+    throw new Error(`Not a text or a list of texts: ${JSON.stringify(value)}`)
+  }
   return values
 }
 
 function object (value: unknown, what: string): Json {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error(`${what} is not an object`)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new Error(`${what} is not an object`)
+  }
   return value as Json
 }
 

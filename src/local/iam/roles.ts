@@ -18,17 +18,30 @@ const KNOWN = new Set(['Description', 'MaxSessionDuration', 'AssumeRolePolicyDoc
  */
 export function readRoles (resources: Part): Map<string, Role> {
   const entries = Object.entries<Part>(resources)
-  return new Map(entries.filter(([, { Type }]) => Type === 'AWS::IAM::Role').map(([id, { Properties }]) => {
-    const name = `hub-${id}`
-    try {
-      assertKnown(Properties, KNOWN, 'property')
-      const attached = entries.filter(([, { Type, Properties: { RoleName } }]) => Type === 'AWS::IAM::RolePolicy' && RoleName === name).map(([, { Properties }]) => Properties)
-      const policy = [...Properties.Policies ?? [], ...attached].flatMap(({ PolicyDocument }: Part) => readPolicy(PolicyDocument))
-      return [id, { arn: `arn:aws:iam::${PSEUDO['AWS::AccountId']}:role/${name}`, name, policy, trust: readPolicy(Properties.AssumeRolePolicyDocument) }]
-    } catch (error) {
-      throw new Error(`${id} in the template can't be enforced here: ${(error as Error).message}`, { cause: error })
-    }
-  }))
+  return new Map(
+    entries.filter(([, { Type }]) => Type === 'AWS::IAM::Role').map(([id, { Properties }]) => {
+      const name = `hub-${id}`
+      try {
+        assertKnown(Properties, KNOWN, 'property')
+        const attached = entries.filter(([, { Type, Properties: { RoleName } }]) =>
+          Type === 'AWS::IAM::RolePolicy' && RoleName === name
+        ).map(([, { Properties }]) => Properties)
+        const policy = [...Properties.Policies ?? [], ...attached].flatMap(({ PolicyDocument }: Part) =>
+          readPolicy(PolicyDocument)
+        )
+        return [id, {
+          arn: `arn:aws:iam::${PSEUDO['AWS::AccountId']}:role/${name}`,
+          name,
+          policy,
+          trust: readPolicy(Properties.AssumeRolePolicyDocument)
+        }]
+      } catch (error) {
+        throw new Error(`${id} in the template can't be enforced here: ${(error as Error).message}`, {
+          cause: error
+        })
+      }
+    })
+  )
 }
 
 /**

@@ -16,7 +16,10 @@ export const PSEUDO: Readonly<Record<string, string>> = {
 
 const NO_VALUE = Symbol('AWS::NoValue')
 
-/** Reads template.yaml, short tags (`!Ref x`) as their long forms (`{ Ref: 'x' }`). @throws Error on what is not sound YAML */
+/**
+ * Reads template.yaml, short tags (`!Ref x`) as their long forms (`{ Ref: 'x' }`). @throws Error on what is
+ * not sound YAML
+ */
 export function loadTemplate (file: string = 'template.yaml'): Part {
   const document = parseDocument(readFileSync(file, 'utf8'), { version: '1.1' })
   if (document.errors.length > 0) throw document.errors[0]!
@@ -26,14 +29,22 @@ export function loadTemplate (file: string = 'template.yaml'): Part {
 function plain (node: unknown): Part {
   const value = isMap(node)
     ? Object.fromEntries(node.items.map((pair) => [keyOf(pair.key), plain(pair.value)]))
-    : isSeq(node) ? node.items.map(plain) : isScalar(node) ? node.value : undefined
+    : isSeq(node)
+    ? node.items.map(plain)
+    : isScalar(node)
+    ? node.value
+    : undefined
   if (isAlias(node)) throw new Error('CloudFormation knows no YAML aliases')
   const tag = (node as Node & { tag?: string } | null)?.tag
   if (tag === undefined || !/^![A-Z]/i.test(tag)) return value
   const name = tag.slice(1)
   if (name === 'Ref' || name === 'Condition') return { [name]: value }
   // The short form of GetAtt is one word, the long one a pair.
-  return { [`Fn::${name}`]: name === 'GetAtt' && typeof value === 'string' ? [value.slice(0, value.indexOf('.')), value.slice(value.indexOf('.') + 1)] : value }
+  return {
+    [`Fn::${name}`]: name === 'GetAtt' && typeof value === 'string'
+      ? [value.slice(0, value.indexOf('.')), value.slice(value.indexOf('.') + 1)]
+      : value
+  }
 }
 
 function keyOf (key: unknown): string {
@@ -43,13 +54,19 @@ function keyOf (key: unknown): string {
 }
 
 /**
- * Renders a template as a deployment would see it: every Ref, Fn::Sub, Fn::GetAtt, Fn::If ... with its value, and
- * resources whose condition is false left out. SAM's transform is not applied, and dynamic references stay.
+ * Renders a template as a deployment would see it: every Ref, Fn::Sub, Fn::GetAtt, Fn::If ... with its value,
+ * and resources whose condition is false left out. SAM's transform is not applied, and dynamic references
+ * stay.
  * @param parameters values, by name; the others have their defaults
  * @param names physical names of resources, by logical id; the others have made-up ones
- * @throws Error on a name that does not exist, a parameter without a value, a function or attribute not known here
+ * @throws Error on a name that does not exist, a parameter without a value, a function or attribute not
+ *   known here
  */
-export function render (template: Part, parameters: Readonly<Record<string, string>> = {}, names: Readonly<Record<string, string>> = {}): Part {
+export function render (
+  template: Part,
+  parameters: Readonly<Record<string, string>> = {},
+  names: Readonly<Record<string, string>> = {}
+): Part {
   const { Parameters = {}, Conditions = {}, Resources } = template
 
   function ref (name: string): Part {
@@ -77,7 +94,9 @@ export function render (template: Part, parameters: Readonly<Record<string, stri
     if (!(name in Resources)) throw new Error(`There is no resource or parameter ${name}`)
     return Resources[name].Type
   }
-  const physical = (name: string): string => names[name] ?? (typeOf(name) === 'AWS::Cognito::UserPool' ? `${PSEUDO['AWS::Region']}_${name}` : `hub-${name}`)
+  const physical = (name: string): string =>
+    names[name] ??
+      (typeOf(name) === 'AWS::Cognito::UserPool' ? `${PSEUDO['AWS::Region']}_${name}` : `hub-${name}`)
 
   const functions: Record<string, (argument: Part) => Part> = {
     Ref: ref,
@@ -85,8 +104,17 @@ export function render (template: Part, parameters: Readonly<Record<string, stri
     'Fn::GetAtt': attribute,
     'Fn::Sub': (argument: Part) => {
       const [text, own] = Array.isArray(argument) ? [argument[0], value(argument[1])] : [argument, {}]
-      return text.replace(/\$\{(!?)([^}]+)\}/g, (_: string, literal: string, name: string) =>
-        literal ? `\${${name}}` : name in own ? own[name] : name.includes('.') ? attribute(name.split('.') as [string, string]) : ref(name))
+      return text.replace(
+        /\$\{(!?)([^}]+)\}/g,
+        (_: string, literal: string, name: string) =>
+          literal
+            ? `\${${name}}`
+            : name in own
+            ? own[name]
+            : name.includes('.')
+            ? attribute(name.split('.') as [string, string])
+            : ref(name)
+      )
     },
     'Fn::Join': ([separator, parts]: Part) => value(parts).join(separator),
     'Fn::Split': ([separator, text]: Part) => value(text).split(separator),
@@ -102,18 +130,32 @@ export function render (template: Part, parameters: Readonly<Record<string, stri
     if (Array.isArray(part)) return part.map(value).filter((item) => item !== NO_VALUE)
     if (typeof part !== 'object' || part === null) return part
     const [[name, argument] = ['', undefined], ...more] = Object.entries(part)
-    // A policy statement has a Condition too, which is an object; a reference to a condition is its name alone.
-    const isFunction = more.length === 0 && (name === 'Ref' || name.startsWith('Fn::') || (name === 'Condition' && typeof argument === 'string'))
-    if (!isFunction) return Object.fromEntries(Object.entries(part).map(([key, inner]) => [key, value(inner)]).filter(([, inner]) => inner !== NO_VALUE))
+    // A policy statement has a Condition too, which is an object; a reference to a condition is its name
+    // alone.
+    const isFunction = more.length === 0 &&
+      (name === 'Ref' || name.startsWith('Fn::') || (name === 'Condition' && typeof argument === 'string'))
+    if (!isFunction) {
+      return Object.fromEntries(
+        Object.entries(part).map(([key, inner]) => [key, value(inner)]).filter(([, inner]) =>
+          inner !== NO_VALUE
+        )
+      )
+    }
     if (functions[name] === undefined) throw new Error(`${name} is not known to the renderer`)
     return functions[name](argument)
   }
 
-  const exists = ({ Condition: condition }: Part) => condition === undefined || functions.Condition!(condition) === true
-  return value({ ...template, Conditions: undefined, Resources: Object.fromEntries(Object.entries(Resources).filter(([, resource]) => exists(resource))) })
+  const exists = ({ Condition: condition }: Part) =>
+    condition === undefined || functions.Condition!(condition) === true
+  return value({
+    ...template,
+    Conditions: undefined,
+    Resources: Object.fromEntries(Object.entries(Resources).filter(([, resource]) => exists(resource)))
+  })
 }
 
-const arn = (service: string, rest: string, region = PSEUDO['AWS::Region']!) => `arn:aws:${service}:${region}:${PSEUDO['AWS::AccountId']}:${rest}`
+const arn = (service: string, rest: string, region = PSEUDO['AWS::Region']!) =>
+  `arn:aws:${service}:${region}:${PSEUDO['AWS::AccountId']}:${rest}`
 
 const ATTRIBUTES: Readonly<Record<string, (name: string) => string>> = {
   'AWS::Cognito::UserPool.Arn': (name) => arn('cognito-idp', `userpool/${name}`),

@@ -14,14 +14,22 @@ export interface Duplicates {
   readonly bookmarks: readonly BookmarkRecord[]
 }
 
-/** Pages that are bookmarked more than once, wherever. From memory, as a search. @throws Problem INVALID_CURSOR */
-export async function listDuplicates (context: Context, { limit, cursor }: Pick<ListQuery<unknown>, 'limit' | 'cursor'>): Promise<Page<Duplicates>> {
+/**
+ * Pages that are bookmarked more than once, wherever. From memory, as a search. @throws Problem
+ * INVALID_CURSOR
+ */
+export async function listDuplicates (
+  context: Context,
+  { limit, cursor }: Pick<ListQuery<unknown>, 'limit' | 'cursor'>
+): Promise<Page<Duplicates>> {
   const binding = bindingOf(context, 'duplicates', undefined)
   const after = cursor === undefined ? '' : context.sealer.open(binding, cursor) as string
   const { pages, records } = await context.shelves.open(context)
   const twice = [...pages].filter(([page, ids]) => ids.size > 1 && page > after).map(([page]) => page).sort()
   const items = twice.slice(0, limit).map((page): Duplicates => {
-    const bookmarks = [...pages.get(page)!].map((id) => records.get(id)!).sort((a, b) => a.createdAt < b.createdAt || (a.createdAt === b.createdAt && a.id < b.id) ? -1 : 1)
+    const bookmarks = [...pages.get(page)!].map((id) => records.get(id)!).sort((a, b) =>
+      a.createdAt < b.createdAt || (a.createdAt === b.createdAt && a.id < b.id) ? -1 : 1
+    )
     return { page, count: bookmarks.length, bookmarks: bookmarks.slice(0, MAX_TOLD) }
   })
   return { items, ...twice.length > limit && { cursor: context.sealer.seal(binding, twice[limit - 1]) } }

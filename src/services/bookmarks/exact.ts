@@ -1,6 +1,7 @@
 /**
- * What HTML and XBEL have no place for (a favourite, milliseconds, a comma within a tag, white space and control
- * characters that their parsers change) travels in an attribute of its own, as JSON in ASCII. Others ignore it.
+ * What HTML and XBEL have no place for (a favourite, milliseconds, a comma within a tag, white space and
+ * control characters that their parsers change) travels in an attribute of its own, as JSON in ASCII. Others
+ * ignore it.
  */
 export interface Exact {
   title?: string
@@ -14,14 +15,21 @@ export interface Exact {
 /** @returns JSON without any character beyond ASCII, or undefined where there is nothing to be said */
 export function packExact (exact: Exact): string | undefined {
   if (Object.values(exact).every((value) => value === undefined)) return undefined
-  return JSON.stringify(exact).replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return JSON.stringify(exact).replace(
+    /[^\x20-\x7e]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
+  )
 }
 
 /** @returns what can be read of it; nothing where it is not what the hub writes */
 export function unpackExact (text: string | undefined): Exact {
   if (text === undefined) return {}
   let value: unknown
-  try { value = JSON.parse(text) } catch { return {} }
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return {}
+  }
   if (typeof value !== 'object' || value === null) return {}
   const { title, url, description, tags, favorite, createdAt } = value as Record<string, unknown>
   return {
@@ -30,6 +38,7 @@ export function unpackExact (text: string | undefined): Exact {
     ...typeof description === 'string' && { description },
     ...Array.isArray(tags) && tags.every((tag) => typeof tag === 'string') && { tags },
     ...typeof favorite === 'boolean' && { favorite },
-    ...typeof createdAt === 'string' && !Number.isNaN(Date.parse(createdAt)) && { createdAt: new Date(createdAt).toISOString() }
+    ...typeof createdAt === 'string' && !Number.isNaN(Date.parse(createdAt)) &&
+      { createdAt: new Date(createdAt).toISOString() }
   }
 }

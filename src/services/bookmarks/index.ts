@@ -1,4 +1,10 @@
-import { bookmark, RESERVED_IDS, type Bookmark, type BookmarkInput, type BookmarkRecord } from '../../../entities/bookmark.ts'
+import {
+  bookmark,
+  RESERVED_IDS,
+  type Bookmark,
+  type BookmarkInput,
+  type BookmarkRecord
+} from '../../../entities/bookmark.ts'
 import { Problem } from '../../errors.ts'
 import { collection, type Collection } from '../collection.ts'
 import type { Context } from '../context.ts'
@@ -16,19 +22,21 @@ import { assertUrl, pageOf } from './url.ts'
 
 export interface Bookmarks extends Collection<typeof Bookmark, typeof BookmarkInput> {
   /** Brings a file in. @throws as importFile */
-  importFile (request: ImportRequest, progress?: (done: Progress) => void): Promise<ImportReport>
+  importFile(request: ImportRequest, progress?: (done: Progress) => void): Promise<ImportReport>
   /** All there is, as a file. */
-  exportFile (format: Format): Promise<Exported>
+  exportFile(format: Format): Promise<Exported>
   /** The folders, nested. `withItems`: and the ids of what is in them, in order. */
-  tree (withItems: boolean): Promise<Branch>
-  /** As of every kind; with `q` those that fit a search, with highlights, and with `url` those of its page. */
-  list (query: ListQuery<BookmarkRecord>): Promise<Page<Found>>
+  tree(withItems: boolean): Promise<Branch>
+  /**
+   * As of every kind; with `q` those that fit a search, with highlights, and with `url` those of its page.
+   */
+  list(query: ListQuery<BookmarkRecord>): Promise<Page<Found>>
   /** Puts one into a folder, at a place. @returns it @throws as move */
-  move (id: string, destination: Destination): Promise<BookmarkRecord>
-  tags (query: Pick<ListQuery<unknown>, 'limit' | 'cursor'>): Promise<Page<Tagged>>
+  move(id: string, destination: Destination): Promise<BookmarkRecord>
+  tags(query: Pick<ListQuery<unknown>, 'limit' | 'cursor'>): Promise<Page<Tagged>>
   /** Renames a tag, or removes it. @returns on how many it was @throws as replaceTag */
-  replaceTag (tag: string, to: string | undefined): Promise<number>
-  duplicates (query: Pick<ListQuery<unknown>, 'limit' | 'cursor'>): Promise<Page<Duplicates>>
+  replaceTag(tag: string, to: string | undefined): Promise<number>
+  duplicates(query: Pick<ListQuery<unknown>, 'limit' | 'cursor'>): Promise<Page<Duplicates>>
 }
 
 /** The bookmarks of one space, and the folders that they are in. */
@@ -40,14 +48,20 @@ export function bookmarks (context: Context): Bookmarks {
       if (kind !== 'folder' && url === undefined) throw invalid('/url', 'is missing')
       if (url !== undefined) assertUrl(url)
     },
-    remove: (row, precondition, confirm) => row.kind === 'folder' ? removeFolder(context, row, precondition, confirm) : undefined
+    remove: (row, precondition, confirm) =>
+      row.kind === 'folder' ? removeFolder(context, row, precondition, confirm) : undefined
   })
   return {
     ...records,
     importFile: (request, progress) => importFile(context, request, progress),
     exportFile: (format) => exportFile(context, format),
     tree: async (withItems) => branchesOf(treeOf(await context.shelves.open(context)), withItems),
-    list: (query) => query.q !== undefined ? search(context, query) : query.url !== undefined ? ofPage(context, query.url, query) : records.list(query),
+    list: (query) =>
+      query.q !== undefined
+        ? search(context, query)
+        : query.url !== undefined
+        ? ofPage(context, query.url, query)
+        : records.list(query),
     async move (id, destination) {
       await move(context, id, destination)
       return records.get(id)
@@ -58,13 +72,22 @@ export function bookmarks (context: Context): Bookmarks {
   }
 }
 
-const invalid = (pointer: string, detail: string) => new Problem('VALIDATION_FAILED', `${pointer} ${detail}.`, { errors: [{ pointer, detail }] })
+const invalid = (pointer: string, detail: string) =>
+  new Problem('VALIDATION_FAILED', `${pointer} ${detail}.`, { errors: [{ pointer, detail }] })
 
 /** Which bookmarks a list shows; what is left out does not filter. */
-export interface BookmarkFilter { folderId?: string, tag?: string, url?: string, favorite?: boolean, kind?: 'bookmark' | 'folder' }
+export interface BookmarkFilter {
+  folderId?: string
+  tag?: string
+  url?: string
+  favorite?: boolean
+  kind?: 'bookmark' | 'folder'
+}
 
 /** @returns a test of one bookmark. URLs are compared by the page that they lead to (`pageOf`). */
-export function matching ({ folderId, tag, url, favorite, kind }: BookmarkFilter): (record: BookmarkRecord) => boolean {
+export function matching (
+  { folderId, tag, url, favorite, kind }: BookmarkFilter
+): (record: BookmarkRecord) => boolean {
   const wanted = url === undefined ? undefined : pageOf(url)
   return (record) =>
     (folderId === undefined || record.folderId === folderId) &&

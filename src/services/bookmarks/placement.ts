@@ -8,24 +8,40 @@ import type { Shelf } from './shelf.ts'
 const definition = bookmark as unknown as Definition
 
 /** What of a record decides where folders are: undefined where there is none. */
-interface Place { readonly isFolder: boolean, readonly folderId: string | undefined }
+interface Place {
+  readonly isFolder: boolean
+  readonly folderId: string | undefined
+}
 type Places = ReadonlyMap<string, Place | undefined>
 type Folders = ReadonlyMap<string | undefined, readonly string[]>
 
 /**
- * What has to hold beside the changes for folders to stay a tree: every folder above one that is put is as it was
- * looked at. Each move of a race then depends on what the other writes, so that one of them is redone and sees the circle.
- * Costs nothing where no folder is put; otherwise a look at the shelf, and 2 WCU for each folder above.
+ * What has to hold beside the changes for folders to stay a tree: every folder above one that is put is as it
+ * was looked at. Each move of a race then depends on what the other writes, so that one of them is redone and
+ * sees the circle. Costs nothing where no folder is put; otherwise a look at the shelf, and 2 WCU for each
+ * folder above.
  * @returns checks, to stand behind the changes in the same transaction
  * @throws Problem FOLDER_CYCLE, VALIDATION_FAILED naming folderDepth or subfolders
  */
-export async function conditionsOf (context: Context, changes: readonly Change[], pointerOf: (change: Change) => string): Promise<Change[]> {
-  const folders = changes.filter(({ definition, act, content }) => definition.resource === bookmark.resource && act === 'put' && content.kind === 'folder')
+export async function conditionsOf (
+  context: Context,
+  changes: readonly Change[],
+  pointerOf: (change: Change) => string
+): Promise<Change[]> {
+  const folders = changes.filter(({ definition, act, content }) =>
+    definition.resource === bookmark.resource && act === 'put' && content.kind === 'folder'
+  )
   if (folders.length === 0) return []
   const shelf = await context.shelves.open(context)
-  const places: Places = new Map(changes.filter(({ definition }) => definition.resource === bookmark.resource).map(({ id, act, content }) => [id, act === 'put' ? placeOf(content) : undefined]))
+  const places: Places = new Map(
+    changes.filter(({ definition }) => definition.resource === bookmark.resource).map((
+      { id, act, content }
+    ) => [id, act === 'put' ? placeOf(content) : undefined])
+  )
   const below = childrenOf(shelf, places)
-  const above = new Set(folders.flatMap((change) => [...assertPlace(shelf, places, below, change.id, pointerOf(change))]))
+  const above = new Set(
+    folders.flatMap((change) => [...assertPlace(shelf, places, below, change.id, pointerOf(change))])
+  )
   return [...above].map((id): Change => {
     const basedOn = knownOn(shelf, id)
     return { definition, id, act: 'check', content: {}, ...basedOn && { basedOn } }
@@ -33,36 +49,66 @@ export async function conditionsOf (context: Context, changes: readonly Change[]
 }
 
 /**
- * Whether folders that a staged batch puts may be where it puts them. For a time in which nobody else writes to the space.
+ * Whether folders that a staged batch puts may be where it puts them. For a time in which nobody else writes
+ * to the space.
  * @param rows of the batch as they will be, by `nameOf`
  * @param n the change number that the shelf has to have seen
  * @throws as conditionsOf, and Problem CONTENTION where the space can't be seen entirely
  */
-export async function assertPlaces (context: Context, rows: ReadonlyMap<string, Row>, n: number): Promise<void> {
+export async function assertPlaces (
+  context: Context,
+  rows: ReadonlyMap<string, Row>,
+  n: number
+): Promise<void> {
   const written = [...rows].filter(([name]) => name.startsWith(`${bookmark.resource} `)).map(([, row]) => row)
   const folders = written.filter(({ kind, deletedAt }) => kind === 'folder' && deletedAt === undefined)
   if (folders.length === 0) return
   const shelf = await context.shelves.open(context)
-  if (shelf.position.n < n) throw new Problem('CONTENTION', 'What was written last can\'t be seen yet. Try again.', { retryAfter: 1 })
-  const places: Places = new Map(written.map((row) => [row.id, row.deletedAt === undefined ? placeOf(row) : undefined]))
+  if (shelf.position.n < n) {
+    throw new Problem('CONTENTION', "What was written last can't be seen yet. Try again.", { retryAfter: 1 })
+  }
+  const places: Places = new Map(
+    written.map((row) => [row.id, row.deletedAt === undefined ? placeOf(row) : undefined])
+  )
   const below = childrenOf(shelf, places)
   for (const { id } of folders) assertPlace(shelf, places, below, id, '')
 }
 
-const placeOf = ({ kind, folderId }: Readonly<Record<string, unknown>>): Place => ({ isFolder: kind === 'folder', folderId: folderId as string | undefined })
+const placeOf = ({ kind, folderId }: Readonly<Record<string, unknown>>): Place => ({
+  isFolder: kind === 'folder',
+  folderId: folderId as string | undefined
+})
 
 function knownOn ({ records }: Shelf, id: string): Known | undefined {
   const record = records.get(id)
-  return record && { rev: record.rev, createdAt: record.createdAt, deleted: false, bytes: Buffer.byteLength(JSON.stringify(record)) }
+  return record &&
+    {
+      rev: record.rev,
+      createdAt: record.createdAt,
+      deleted: false,
+      bytes: Buffer.byteLength(JSON.stringify(record))
+    }
 }
 
-/** @returns the ids above a folder that are not written together with it; the last may be of no folder, or of nothing */
-function assertPlace (shelf: Shelf, places: Places, below: Folders, id: string, pointer: string): Set<string> {
-  const at = (id: string): Place | undefined => places.has(id) ? places.get(id) : shelf.records.has(id) ? placeOf(shelf.records.get(id)!) : undefined
+/**
+ * @returns the ids above a folder that are not written together with it; the last may be of no folder, or of
+ * nothing
+ */
+function assertPlace (
+  shelf: Shelf,
+  places: Places,
+  below: Folders,
+  id: string,
+  pointer: string
+): Set<string> {
+  const at = (id: string): Place | undefined =>
+    places.has(id) ? places.get(id) : shelf.records.has(id) ? placeOf(shelf.records.get(id)!) : undefined
   const seen = new Set<string>()
   let depth = 1
   for (let above = at(id)?.folderId; above !== undefined; depth++) {
-    if (above === id || seen.has(above)) throw refused('FOLDER_CYCLE', pointer, 'would put the folder into itself')
+    if (above === id || seen.has(above)) {
+      throw refused('FOLDER_CYCLE', pointer, 'would put the folder into itself')
+    }
     seen.add(above)
     const place = at(above)
     // What is in no folder is at the root.
@@ -71,10 +117,23 @@ function assertPlace (shelf: Shelf, places: Places, below: Folders, id: string, 
   }
   const { depth: most, subfolders } = FOLDER_LIMITS
   const deepest = depth + heightOf(below, id, most)
-  if (deepest > most) throw refused('VALIDATION_FAILED', pointer, `would nest folders ${deepest} deep; ${most} are kept`, { name: 'folderDepth', value: most, sent: deepest })
+  if (deepest > most) {
+    throw refused('VALIDATION_FAILED', pointer, `would nest folders ${deepest} deep; ${most} are kept`, {
+      name: 'folderDepth',
+      value: most,
+      sent: deepest
+    })
+  }
   const [into, before] = [at(id)?.folderId, shelf.records.get(id)]
   const beside = below.get(into)?.length ?? 0
-  if (beside > subfolders && (before?.kind !== 'folder' || before.folderId !== into)) throw refused('VALIDATION_FAILED', pointer, `would be the folder's subfolder number ${beside}; ${subfolders} are kept`, { name: 'subfolders', value: subfolders, sent: beside })
+  if (beside > subfolders && (before?.kind !== 'folder' || before.folderId !== into)) {
+    throw refused(
+      'VALIDATION_FAILED',
+      pointer,
+      `would be the folder's subfolder number ${beside}; ${subfolders} are kept`,
+      { name: 'subfolders', value: subfolders, sent: beside }
+    )
+  }
   return new Set([...seen].filter((above) => !places.has(above)))
 }
 
@@ -94,12 +153,20 @@ function childrenOf (shelf: Shelf, places: Places): Folders {
 /** Levels of folders below one, counted no further than one beyond `most`. */
 function heightOf (below: Folders, id: string, most: number): number {
   let level: readonly string[] = [id]
-  for (let height = 0; ; height++) {
+  for (let height = 0;; height++) {
     level = level.flatMap((id) => below.get(id) ?? [])
     if (level.length === 0 || height > most) return height
   }
 }
 
-function refused (errorType: 'FOLDER_CYCLE' | 'VALIDATION_FAILED', pointer: string, detail: string, limit?: { name: string, value: number, sent: number }): Problem {
-  return new Problem(errorType, `${pointer}/folderId ${detail}.`, { errors: [{ pointer: `${pointer}/folderId`, detail }], ...limit && { limit } })
+function refused (
+  errorType: 'FOLDER_CYCLE' | 'VALIDATION_FAILED',
+  pointer: string,
+  detail: string,
+  limit?: { name: string, value: number, sent: number }
+): Problem {
+  return new Problem(errorType, `${pointer}/folderId ${detail}.`, {
+    errors: [{ pointer: `${pointer}/folderId`, detail }],
+    ...limit && { limit }
+  })
 }

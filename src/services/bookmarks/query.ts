@@ -19,8 +19,8 @@ export interface Wanted {
 }
 
 /**
- * Reads a search: words, "phrases", `tag:`, `site:` and `folder:`, whose values may be quoted as well. There is no
- * search that can't be read: what is left open or not known is taken for words.
+ * Reads a search: words, "phrases", `tag:`, `site:` and `folder:`, whose values may be quoted as well. There
+ * is no search that can't be read: what is left open or not known is taken for words.
  */
 export function wantedOf (q: string): Wanted {
   const words = new Set<string>()
@@ -29,7 +29,7 @@ export function wantedOf (q: string): Wanted {
     const value = (quoted ?? bare ?? '').trim()
     if (key === undefined) {
       const terms = wordsOf(value).map(({ term }) => term)
-      if (quoted === undefined) for (const term of terms) words.add(term)
+      if (quoted === undefined) { for (const term of terms) words.add(term) }
       else if (terms.length > 0) phrases.push(terms)
     } else if (/^site$/i.test(key)) sites.push(hostOf(`http://${value}`) ?? value)
     else (/^tag$/i.test(key) ? tags : folders).push(folded(value))
@@ -48,12 +48,16 @@ export function fitting ({ phrases, folders }: Wanted, shelf: Shelf): (record: B
 /** The folders of a name, or an id, with those below. */
 function idsBelow ({ folders, records }: Shelf, folder: string): Set<string> {
   const all = new Map([...folders].map((id) => [id, records.get(id)!]))
-  const named = [...folders].filter((id) => id.toLowerCase() === folder || folded(all.get(id)!.title) === folder)
+  const named = [...folders].filter((id) =>
+    id.toLowerCase() === folder || folded(all.get(id)!.title) === folder
+  )
   const tree = treeOf({ records: all, folders })
   return new Set(named.flatMap((id) => [id, ...below(tree, id).map(({ id }) => id)]))
 }
 
 function holds (record: BookmarkRecord, phrase: readonly string[]): boolean {
   const texts = textsOf(record)
-  return FIELDS.some((field) => ` ${wordsOf(texts[field]).map(({ term }) => term).join(' ')} `.includes(` ${phrase.join(' ')} `))
+  return FIELDS.some((field) =>
+    ` ${wordsOf(texts[field]).map(({ term }) => term).join(' ')} `.includes(` ${phrase.join(' ')} `)
+  )
 }

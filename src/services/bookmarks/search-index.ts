@@ -6,12 +6,15 @@ import { hostOf } from './url.ts'
 import { FIELDS, folded, textsOf, wordsOf, type Field } from './words.ts'
 
 /**
- * How much a word in a field counts, and how many words such a field has, about: in a longer text each counts less.
- * BM25F (Robertson, Zaragoza: The Probabilistic Relevance Framework, 2009, section 3.6) with lengths that are given: a
- * bookmark's weights depend on nothing but itself.
+ * How much a word in a field counts, and how many words such a field has, about: in a longer text each counts
+ * less. BM25F (Robertson, Zaragoza: The Probabilistic Relevance Framework, 2009, section 3.6) with lengths
+ * that are given: a bookmark's weights depend on nothing but itself.
  */
 const SCALE: Readonly<Record<Field, { readonly boost: number, readonly usual: number }>> = {
-  title: { boost: 4, usual: 6 }, tags: { boost: 3, usual: 3 }, url: { boost: 1.5, usual: 8 }, description: { boost: 1, usual: 20 }
+  title: { boost: 4, usual: 6 },
+  tags: { boost: 3, usual: 3 },
+  url: { boost: 1.5, usual: 8 },
+  description: { boost: 1, usual: 20 }
 }
 /** How much length counts (b of BM25), and how soon further occurrences say no more (k1). */
 const LENGTH_SHARE = 0.7
@@ -21,7 +24,10 @@ const UNITS = 100
 
 /** Records that are put into an index between two turns of the event loop. */
 const PORTION = 100
-/** Words of this length are found by their beginning, and longer ones with one typo, or two: letters that changed places are two. */
+/**
+ * Words of this length are found by their beginning, and longer ones with one typo, or two: letters that
+ * changed places are two.
+ */
 const PREFIX_FROM = 2
 const FUZZY_FROM = 4
 const TWICE_FROM = 7
@@ -32,10 +38,16 @@ const TYPO = 0.3
 const ENOUGH = 20
 /** A search of more words is taken as it is written: what others wait for stays bounded. */
 const MAX_LOOSE = 10
-/** A site is found by its whole name, and by those above it that have so many parts at most: a name may have 127. */
+/**
+ * A site is found by its whole name, and by those above it that have so many parts at most: a name may have
+ * 127.
+ */
 const MAX_DEPTH = 6
 
-/** What is asked of an index; all of it has to fit. Nothing is asked where all lists are empty: then all there is fits. */
+/**
+ * What is asked of an index; all of it has to fit. Nothing is asked where all lists are empty: then all there
+ * is fits.
+ */
 export interface Question {
   /** Words, also as the beginning of longer ones, and with typos where that finds few. */
   readonly words: readonly string[]
@@ -56,10 +68,10 @@ export interface Hits {
 
 /** What can be found of one space's bookmarks. */
 export interface SearchIndex {
-  add (record: BookmarkRecord): void
+  add(record: BookmarkRecord): void
   /** @param record the very object that was added */
-  remove (record: BookmarkRecord): void
-  search (question: Question): Hits
+  remove(record: BookmarkRecord): void
+  search(question: Question): Hits
 }
 
 /** Bookmarks that have a word, with what it counts in them. */
@@ -100,23 +112,44 @@ export async function createIndex (records: Iterable<BookmarkRecord>): Promise<S
   }
 
   function look ({ words: loose, exact, tags, sites }: Question, loosely: Looseness): Hits {
-    const asked = [...loose.map((word) => formsOf(word, loosely)), ...exact.map((word) => formsOf(word, 'as it is'))]
-    const within = [...tags.map(tagLabel), ...sites.map(siteLabel)].map((label) => labels.get(label) ?? new Set<BookmarkRecord>())
+    const asked = [...loose.map((word) => formsOf(word, loosely)),
+      ...exact.map((word) => formsOf(word, 'as it is'))]
+    const within = [...tags.map(tagLabel), ...sites.map(siteLabel)].map((label) =>
+      labels.get(label) ?? new Set<BookmarkRecord>()
+    )
     // From the least to the most: what the first have left out is not looked at again.
-    const sizes = new Map(asked.map((forms) => [forms, Math.min(all.size, sum([...forms.values()].map(({ postings }) => postings.size)))]))
+    const sizes = new Map(
+      asked.map((
+        forms
+      ) => [forms, Math.min(all.size, sum([...forms.values()].map(({ postings }) => postings.size)))])
+    )
     let scores: Map<BookmarkRecord, number> | undefined
-    for (const labelled of within.sort((a, b) => a.size - b.size)) scores = unscored([...scores?.keys() ?? labelled].filter((record) => labelled.has(record)))
-    for (const forms of asked.sort((a, b) => sizes.get(a)! - sizes.get(b)!)) scores = scored(forms, rarity(sizes.get(forms)!), scores)
+    for (const labelled of within.sort((a, b) => a.size - b.size)) {
+      scores = unscored([...scores?.keys() ?? labelled].filter((record) => labelled.has(record)))
+    }
+    for (const forms of asked.sort((a, b) => sizes.get(a)! - sizes.get(b)!)) {
+      scores = scored(forms, rarity(sizes.get(forms)!), scores)
+    }
     return { scores: scores ?? unscored(all), isHit: (term) => asked.some((forms) => forms.has(term)) }
   }
 
   function formsOf (word: string, loosely: Looseness): Forms {
     const forms: Forms = new Map()
-    const put = (term: string, postings: Postings, weight: number) => { if ((forms.get(term)?.weight ?? 0) < weight) forms.set(term, { postings, weight }) }
+    const put = (term: string, postings: Postings, weight: number) => {
+      if ((forms.get(term)?.weight ?? 0) < weight) forms.set(term, { postings, weight })
+    }
     const own = words.get(word)
     if (own !== undefined) put(word, own, 1)
-    if (loosely !== 'as it is' && word.length >= PREFIX_FROM) for (const [term, postings] of words.atPrefix(word)) put(term, postings, BEGINNING * word.length / term.length)
-    if (loosely === 'nearly' && word.length >= FUZZY_FROM) for (const [term, [postings, distance]] of words.fuzzyGet(word, word.length >= TWICE_FROM ? 2 : 1)) put(term, postings, TYPO * (1 - distance / word.length))
+    if (loosely !== 'as it is' && word.length >= PREFIX_FROM) {
+      for (const [term, postings] of words.atPrefix(word)) {
+        put(term, postings, BEGINNING * word.length / term.length)
+      }
+    }
+    if (loosely === 'nearly' && word.length >= FUZZY_FROM) {
+      for (const [term, [postings, distance]] of words.fuzzyGet(word, word.length >= TWICE_FROM ? 2 : 1)) {
+        put(term, postings, TYPO * (1 - distance / word.length))
+      }
+    }
     return forms
   }
 
@@ -131,8 +164,15 @@ export async function createIndex (records: Iterable<BookmarkRecord>): Promise<S
   return index
 }
 
-/** Adds to the scores so far what one word counts, in those that have it in any of its forms: the best of them. */
-function scored (forms: Forms, rarity: number, before: ReadonlyMap<BookmarkRecord, number> | undefined): Map<BookmarkRecord, number> {
+/**
+ * Adds to the scores so far what one word counts, in those that have it in any of its forms: the best of
+ * them.
+ */
+function scored (
+  forms: Forms,
+  rarity: number,
+  before: ReadonlyMap<BookmarkRecord, number> | undefined
+): Map<BookmarkRecord, number> {
   const scores = new Map<BookmarkRecord, number>()
   for (const { postings, weight } of forms.values()) {
     for (const record of (before !== undefined && before.size < postings.size ? before : postings).keys()) {
@@ -164,10 +204,13 @@ const siteLabel = (host: string) => `@${host}`
 
 function labelsOf ({ tags, url }: BookmarkRecord): string[] {
   const parts = (url === undefined ? undefined : hostOf(url))?.split('.') ?? []
-  const hosts = parts.map((_, index) => parts.slice(index).join('.')).filter((_, index) => index === 0 || parts.length - index <= MAX_DEPTH)
+  const hosts = parts.map((_, index) => parts.slice(index).join('.')).filter((_, index) =>
+    index === 0 || parts.length - index <= MAX_DEPTH
+  )
   return [...tags.map((tag) => tagLabel(folded(tag))), ...hosts.map(siteLabel)]
 }
 
-const unscored = (records: Iterable<BookmarkRecord>) => new Map(Array.from(records, (record) => [record, 0] as const))
+const unscored = (records: Iterable<BookmarkRecord>) =>
+  new Map(Array.from(records, (record) => [record, 0] as const))
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0)

@@ -9,52 +9,85 @@ import { FIELDS, wordsOf } from './words.ts'
 const MAX_PLACES = 20
 
 /** Where the words were found: place and length in UTF-16 code units, and tags as they are. */
-export interface Highlights { readonly title?: readonly Place[], readonly url?: readonly Place[], readonly description?: readonly Place[], readonly tags?: readonly string[] }
+export interface Highlights {
+  readonly title?: readonly Place[]
+  readonly url?: readonly Place[]
+  readonly description?: readonly Place[]
+  readonly tags?: readonly string[]
+}
 type Place = readonly [at: number, length: number]
 export type Found = BookmarkRecord & { readonly highlights?: Highlights }
 
 /** What orders a search: the higher score first, then the lower id. */
-interface Ranked { readonly record: BookmarkRecord, readonly score: number }
+interface Ranked {
+  readonly record: BookmarkRecord
+  readonly score: number
+}
 
 /**
- * Bookmarks and folders that fit a search, the best first; without words the newest first. From memory: 1 RCU where
- * nothing changed, and a look at what did. The first search of a process in a space reads all of its bookmarks.
+ * Bookmarks and folders that fit a search, the best first; without words the newest first. From memory: 1 RCU
+ * where nothing changed, and a look at what did. The first search of a process in a space reads all of its
+ * bookmarks.
  * @param query `q` is read as `wantedOf` says, `matches` narrows it further
  * @throws Problem INVALID_CURSOR
  */
-export async function search (context: Context, { q = '', limit, cursor, filterName, matches = () => true }: ListQuery<BookmarkRecord>): Promise<Page<Found>> {
+export async function search (
+  context: Context,
+  { q = '', limit, cursor, filterName, matches = () => true }: ListQuery<BookmarkRecord>
+): Promise<Page<Found>> {
   const wanted = wantedOf(q)
   const { words, phrases, tags, sites, folders } = wanted
   const binding = bindingOf(context, 'search', filterName)
-  const after = cursor === undefined ? undefined : context.sealer.open(binding, cursor) as [score: number, id: string]
+  const after = cursor === undefined
+    ? undefined
+    : context.sealer.open(binding, cursor) as [score: number, id: string]
   const hasWords = words.length + phrases.length > 0
   if (!hasWords && tags.length + sites.length + folders.length === 0) return { items: [] }
   const shelf = await context.shelves.open(context, true)
   const { scores, isHit } = shelf.index!.search({ words, exact: phrases.flat(), tags, sites })
   const fits = fitting(wanted, shelf)
   const candidates = hasWords ? scores : byAge(scores.keys(), fits)
-  const page = firstOf(candidates, limit + 1, (score, record) => (after === undefined || isBehind(score, record.id, after)) && matches(record) && fits(record))
+  const page = firstOf(
+    candidates,
+    limit + 1,
+    (score, record) =>
+      (after === undefined || isBehind(score, record.id, after)) && matches(record) && fits(record)
+  )
   const items = page.slice(0, limit)
   const last = items.at(-1)
   return {
-    items: items.map(({ record }) => ({ ...record, ...hasWords && { highlights: highlightsOf(record, isHit) } })),
+    items: items.map(({ record }) => ({
+      ...record,
+      ...hasWords && { highlights: highlightsOf(record, isHit) }
+    })),
     ...page.length > limit && { cursor: context.sealer.seal(binding, [last!.score, last!.record.id]) }
   }
 }
 
-const isBehind = (score: number, id: string, [before, beforeId]: readonly [number, string]) => score < before || (score === before && id > beforeId)
+const isBehind = (score: number, id: string, [before, beforeId]: readonly [number, string]) =>
+  score < before || (score === before && id > beforeId)
 
 /** Without words, what fits is ordered by when it was created. */
-function * byAge (records: Iterable<BookmarkRecord>, fits: (record: BookmarkRecord) => boolean): Iterable<readonly [BookmarkRecord, number]> {
+function* byAge (
+  records: Iterable<BookmarkRecord>,
+  fits: (record: BookmarkRecord) => boolean
+): Iterable<readonly [BookmarkRecord, number]> {
   for (const record of records) if (fits(record)) yield [record, Date.parse(record.createdAt)]
 }
 
 /** The first of those that fit, in order: the others, of which there are thousands, are not put in order. */
-function firstOf (candidates: Iterable<readonly [BookmarkRecord, number]>, count: number, fits: (score: number, record: BookmarkRecord) => boolean): Ranked[] {
+function firstOf (
+  candidates: Iterable<readonly [BookmarkRecord, number]>,
+  count: number,
+  fits: (score: number, record: BookmarkRecord) => boolean
+): Ranked[] {
   const first: Ranked[] = []
   for (const [record, score] of candidates) {
     const worst = first[count - 1]
-    if ((worst !== undefined && !isBehind(worst.score, worst.record.id, [score, record.id])) || !fits(score, record)) continue
+    if (
+      (worst !== undefined && !isBehind(worst.score, worst.record.id, [score, record.id])) ||
+      !fits(score, record)
+    ) continue
     const place = first.findIndex((other) => isBehind(other.score, other.record.id, [score, record.id]))
     first.splice(place === -1 ? first.length : place, 0, { record, score })
     if (first.length > count) first.pop()
@@ -63,12 +96,16 @@ function firstOf (candidates: Iterable<readonly [BookmarkRecord, number]>, count
 }
 
 /** Binds a cursor to a list of the context's space, its reader and its filter. */
-export const bindingOf = ({ space, userId }: Context, list: string, filterName: string | undefined) => JSON.stringify([list, space, userId, filterName ?? ''])
+export const bindingOf = ({ space, userId }: Context, list: string, filterName: string | undefined) =>
+  JSON.stringify([list, space, userId, filterName ?? ''])
 
 function highlightsOf (record: BookmarkRecord, isHit: (term: string) => boolean): Highlights {
   const highlights: { -readonly [K in keyof Highlights]: Highlights[K] } = {}
   for (const field of FIELDS) {
-    const placesOf = (text: string) => wordsOf(text).filter(({ term }) => isHit(term)).slice(0, MAX_PLACES).map(({ at, length }) => [at, length] as const)
+    const placesOf = (text: string) =>
+      wordsOf(text).filter(({ term }) => isHit(term)).slice(0, MAX_PLACES).map(({ at, length }) =>
+        [at, length] as const
+      )
     if (field === 'tags') {
       const tags = record.tags.filter((tag) => placesOf(tag).length > 0)
       if (tags.length > 0) highlights.tags = tags
@@ -84,10 +121,17 @@ function highlightsOf (record: BookmarkRecord, isHit: (term: string) => boolean)
  * Bookmarks of the page that a URL leads to (`pageOf`), in the order of their ids. From memory, as a search.
  * @throws Problem INVALID_CURSOR
  */
-export async function ofPage (context: Context, url: string, { limit, cursor, filterName, matches = () => true }: ListQuery<BookmarkRecord>): Promise<Page<Found>> {
+export async function ofPage (
+  context: Context,
+  url: string,
+  { limit, cursor, filterName, matches = () => true }: ListQuery<BookmarkRecord>
+): Promise<Page<Found>> {
   const binding = bindingOf(context, 'page', filterName)
   const after = cursor === undefined ? '' : context.sealer.open(binding, cursor) as string
   const { pages, records } = await context.shelves.open(context)
   const ids = [...pages.get(pageOf(url)) ?? []].filter((id) => id > after && matches(records.get(id)!)).sort()
-  return { items: ids.slice(0, limit).map((id) => records.get(id)!), ...ids.length > limit && { cursor: context.sealer.seal(binding, ids[limit - 1]) } }
+  return {
+    items: ids.slice(0, limit).map((id) => records.get(id)!),
+    ...ids.length > limit && { cursor: context.sealer.seal(binding, ids[limit - 1]) }
+  }
 }

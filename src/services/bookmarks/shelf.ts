@@ -15,16 +15,23 @@ import { pageOf } from './url.ts'
 const PAGE = 500
 /** Operations of one look at the log. */
 const LOOK = 1000
-/** A delta reads record by record what a query reads by the page: after so many operations, or more than the shelf has records, it is filled anew. */
+/**
+ * A delta reads record by record what a query reads by the page: after so many operations, or more than the
+ * shelf has records, it is filled anew.
+ */
 const FAR = 20_000
 const TRIES = 3
-/** What a record takes in memory, in bytes of its JSON: as an object with its entry in the maps, and in a search index. */
+/**
+ * What a record takes in memory, in bytes of its JSON: as an object with its entry in the maps, and in a
+ * search index.
+ */
 const OBJECT_FACTOR = 3
 const INDEX_FACTOR = 7
 
 /**
- * The bookmarks of one space in memory, as of one number of its log: what search, tree, tags, duplicates, import, export
- * and the rules of folders read. It follows the log, so that a look costs 1 RCU where nothing changed.
+ * The bookmarks of one space in memory, as of one number of its log: what search, tree, tags, duplicates,
+ * import, export and the rules of folders read. It follows the log, so that a look costs 1 RCU where nothing
+ * changed.
  */
 export interface Shelf {
   /** Bookmarks and folders by id. */
@@ -45,7 +52,7 @@ export interface Shelves {
    * @param indexed whether its search index is needed
    * @throws a failure of the store
    */
-  open (context: Context, indexed?: boolean): Promise<Shelf>
+  open(context: Context, indexed?: boolean): Promise<Shelf>
 }
 
 interface Filled extends Shelf {
@@ -57,7 +64,11 @@ interface Filled extends Shelf {
   /** Of the JSON of its records. */
   bytes: number
 }
-interface Flight { running?: Promise<Shelf>, next?: Promise<Shelf>, indexed: boolean }
+interface Flight {
+  running?: Promise<Shelf>
+  next?: Promise<Shelf>
+  indexed: boolean
+}
 
 /**
  * The shelves of a process, the least recently used of which are forgotten.
@@ -68,13 +79,15 @@ export function createShelves (maxBytes: number): Shelves {
   const flights = new Map<string, Flight>()
 
   async function follow (context: Context, name: string, indexed: boolean): Promise<Shelf> {
-    for (let attempt = 1; ; attempt++) {
+    for (let attempt = 1;; attempt++) {
       const held = shelves.get(name)
       const shelf = held ?? await fill(context)
       try {
         await advance(context, shelf, held !== undefined)
         if (indexed && shelf.index === undefined) shelf.index = await createIndex(shelf.records.values())
-        shelves.set(name, shelf, { size: 1 + shelf.bytes * (OBJECT_FACTOR + (shelf.index === undefined ? 0 : INDEX_FACTOR)) })
+        shelves.set(name, shelf, {
+          size: 1 + shelf.bytes * (OBJECT_FACTOR + (shelf.index === undefined ? 0 : INDEX_FACTOR))
+        })
         return shelf
       } catch (error) {
         shelves.delete(name)
@@ -93,7 +106,9 @@ export function createShelves (maxBytes: number): Shelves {
       return flight.next ??= (flight.running ?? Promise.resolve()).catch(() => {}).then(() => {
         const [running, wanted] = [flight.next!, flight.indexed]
         Object.assign(flight, { running, next: undefined, indexed: false })
-        return follow(context, name, wanted).finally(() => { if (flight.next === undefined) flights.delete(name) })
+        return follow(context, name, wanted).finally(() => {
+          if (flight.next === undefined) flights.delete(name)
+        })
       })
     }
   }
@@ -102,10 +117,19 @@ export function createShelves (maxBytes: number): Shelves {
 /** Reads all bookmarks of a space, page by page: about 1 RCU for each 4 KB. */
 async function fill (context: Context): Promise<Filled> {
   const { snapshot: _, ...position } = await beginSnapshot(context.store, context.space, context.now())
-  const shelf: Filled = { records: new Map(), folders: new Set(), pages: new Map(), position, index: undefined, bytes: 0 }
-  for (let after: string | undefined; ;) {
+  const shelf: Filled = {
+    records: new Map(),
+    folders: new Set(),
+    pages: new Map(),
+    position,
+    index: undefined,
+    bytes: 0
+  }
+  for (let after: string | undefined;;) {
     const { rows, last } = await recordsAfter(context, bookmark as never, after, PAGE)
-    for (const row of rows) put(shelf, bookmark.present(row as unknown as Parameters<typeof bookmark.present>[0]))
+    for (const row of rows) {
+      put(shelf, bookmark.present(row as unknown as Parameters<typeof bookmark.present>[0]))
+    }
     if (last === undefined) return shelf
     after = last
     await turn()
@@ -115,9 +139,14 @@ async function fill (context: Context): Promise<Filled> {
 /** Brings a shelf up to what can be seen of the log. @throws Expired where it has to be filled anew */
 async function advance (context: Context, shelf: Filled, mayBeFar: boolean): Promise<void> {
   // A deletion is news even of what is not on the shelf: what put it there may be told of in the same look.
-  const isNews: Reach['isNews'] = ({ type, id, act }, n) => type === bookmark.resource && (act === 'delete' || (shelf.records.get(id)?.rev ?? 0) < n)
-  for (let seen = 0; ;) {
-    const { changes, position, more } = await walk(context, context.space, '', shelf.position, { limit: LOOK, maxBytes: MAX_PAGE_BYTES, isNews })
+  const isNews: Reach['isNews'] = ({ type, id, act }, n) =>
+    type === bookmark.resource && (act === 'delete' || (shelf.records.get(id)?.rev ?? 0) < n)
+  for (let seen = 0;;) {
+    const { changes, position, more } = await walk(context, context.space, '', shelf.position, {
+      limit: LOOK,
+      maxBytes: MAX_PAGE_BYTES,
+      isNews
+    })
     for (const { id, act, rev, record } of changes.flatMap(({ ops }) => ops)) {
       seen++
       if (act === 'put') put(shelf, record as BookmarkRecord)

@@ -8,26 +8,51 @@ import type { StagedChange } from '../space/staged.ts'
 import { treeOf, type Tree } from './tree.ts'
 
 /**
- * Deletes a folder and all that is in it, as one change-set (or staged batch) that can be undone as a whole. What others
- * put into it meanwhile is not deleted: it is then shown at the root.
+ * Deletes a folder and all that is in it, as one change-set (or staged batch) that can be undone as a whole.
+ * What others put into it meanwhile is not deleted: it is then shown at the root.
  * @param row the folder as it was read
- * @throws Superseded where something in it has moved on; Problem CONFIRMATION_REQUIRED, VALIDATION_FAILED naming
+ * @throws Superseded where something in it has moved on; Problem CONFIRMATION_REQUIRED, VALIDATION_FAILED
+ *   naming
  *   batchChanges where it holds more than that, and those of a write
  */
-export async function removeFolder (context: Context, row: Row, precondition: Precondition | undefined, confirm: boolean): Promise<Outcome> {
+export async function removeFolder (
+  context: Context,
+  row: Row,
+  precondition: Precondition | undefined,
+  confirm: boolean
+): Promise<Outcome> {
   const all = below(treeOf(await context.shelves.open(context)), row.id)
   const { batchChanges } = context.config.limits
-  if (all.length >= batchChanges) throw new Problem('VALIDATION_FAILED', `The folder holds ${all.length} bookmarks and folders; ${batchChanges - 1} can be deleted at once. Delete some of the folders in it first.`, { errors: [{ pointer: 'id', detail: 'holds too much to be deleted at once' }], limit: { name: 'batchChanges', value: batchChanges, sent: all.length + 1 } })
-  const remove = (id: string, rev: number): StagedChange => ({ type: bookmark.resource, id, act: 'delete', basedOn: rev })
-  return writeAll(context, [{ ...remove(row.id, row.rev), ...precondition && { precondition } }, ...all.map(({ id, rev }) => remove(id, rev))], !confirm).catch((error: unknown) => {
-    throw error instanceof PreconditionFailed ? preconditionFailed(bookmark, row) : error
+  if (all.length >= batchChanges) {
+    throw new Problem(
+      'VALIDATION_FAILED',
+      `The folder holds ${all.length} bookmarks and folders; ${
+        batchChanges - 1
+      } can be deleted at once. Delete some of the folders in it first.`,
+      {
+        errors: [{ pointer: 'id', detail: 'holds too much to be deleted at once' }],
+        limit: { name: 'batchChanges', value: batchChanges, sent: all.length + 1 }
+      }
+    )
+  }
+  const remove = (id: string, rev: number): StagedChange => ({
+    type: bookmark.resource,
+    id,
+    act: 'delete',
+    basedOn: rev
   })
+  return writeAll(context, [{ ...remove(row.id, row.rev), ...precondition && { precondition } },
+    ...all.map(({ id, rev }) => remove(id, rev))], !confirm).catch((error: unknown) => {
+      throw error instanceof PreconditionFailed ? preconditionFailed(bookmark, row) : error
+    })
 }
 
 /** All that is in a folder, at any depth, a folder before what is in it. */
 export function below (tree: Tree, id: string): BookmarkRecord[] {
   const all = [...tree.children(id)]
   // The list grows while it is walked.
-  for (const { id, kind } of all) if (kind === 'folder') for (const child of tree.children(id)) all.push(child)
+  for (const { id, kind } of all) {
+    if (kind === 'folder') { for (const child of tree.children(id)) all.push(child) }
+  }
   return all
 }

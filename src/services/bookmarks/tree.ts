@@ -4,7 +4,7 @@ import type { Shelf } from './shelf.ts'
 /** Bookmarks and folders by the folder that they are shown in. */
 export interface Tree {
   /** Of a folder, by its id, or of the root, in order. Empty where nothing is in it. */
-  children (folderId: string | undefined): readonly BookmarkRecord[]
+  children(folderId: string | undefined): readonly BookmarkRecord[]
 }
 
 /** A folder, or the root, with the folders in it. */
@@ -20,8 +20,8 @@ export interface Branch {
 }
 
 /**
- * Orders what is on a shelf. What is in a folder that is not there is shown at the root: a device may have sent a child
- * before its folder, or not yet know that the folder was deleted.
+ * Orders what is on a shelf. What is in a folder that is not there is shown at the root: a device may have
+ * sent a child before its folder, or not yet know that the folder was deleted.
  */
 export function treeOf ({ records, folders }: Pick<Shelf, 'records' | 'folders'>): Tree {
   const children = new Map<string | undefined, BookmarkRecord[]>()
@@ -57,7 +57,8 @@ export function branchesOf (tree: Tree, withItems: boolean, folder?: BookmarkRec
 
 /** By position, in code units as fractional indexes want it; what has none comes last, the oldest first. */
 function inOrder (a: BookmarkRecord, b: BookmarkRecord): number {
-  return compare(a.position ?? '\uffff', b.position ?? '\uffff') || compare(a.createdAt, b.createdAt) || compare(a.id, b.id)
+  return compare(a.position ?? '\uffff', b.position ?? '\uffff') || compare(a.createdAt, b.createdAt) ||
+    compare(a.id, b.id)
 }
 
 const compare = (a: string, b: string) => a < b ? -1 : a > b ? 1 : 0

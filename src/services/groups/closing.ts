@@ -10,8 +10,8 @@ import { commitSides, dismiss, KIND, readGroup, removed, userSpace, written } fr
 const AT_ONCE = 20
 
 /**
- * Ends a group: nobody joins any more, then members and invitations go, and the owner last. What was done in part goes
- * on when it is sent again.
+ * Ends a group: nobody joins any more, then members and invitations go, and the owner last. What was done in
+ * part goes on when it is sent again.
  * @throws Problem PRECONDITION_FAILED, CONTENTION
  */
 export async function closeGroup (given: Context, precondition: Precondition | undefined): Promise<void> {
@@ -21,21 +21,33 @@ export async function closeGroup (given: Context, precondition: Precondition | u
   await redo(async () => {
     const row = await readGroup(context, space)
     if (row.closing === true) return
-    const change = { ...written(KIND.group, row.id, row, { ...contentOf(row), closing: true }), ...precondition && { precondition } }
+    const change = {
+      ...written(KIND.group, row.id, row, { ...contentOf(row), closing: true }),
+      ...precondition && { precondition }
+    }
     await writer.commit({ store, space, sessionId, changes: [change] }).catch(async (error: unknown) => {
-      throw error instanceof PreconditionFailed ? preconditionFailed(KIND.group, await readRow(store, KIND.group, space, space.spaceId)) : error
+      throw error instanceof PreconditionFailed
+        ? preconditionFailed(KIND.group, await readRow(store, KIND.group, space, space.spaceId))
+        : error
     })
   })
   const own = userSpace(context, userId)
   for (let isAlone = false; !isAlone;) {
-    for (let others = await someOthers(context); others.length > 0; others = await someOthers(context)) await dismiss(context, space, others)
-    isAlone = await writer.together([space, own], () => redo(async () => {
-      const [row, self, pointer] = await Promise.all([readGroup(context, space), readRow(store, KIND.member, space, userId), readRow(store, KIND.membership, own, space.spaceId)])
-      // Someone whom the list did not show yet.
-      if (row.members + row.invitations > 1) return false
-      await commitSides(context, [[space, [...removed(KIND.group, row), ...removed(KIND.member, self)]], [own, removed(KIND.membership, pointer)]])
-      return true
-    }))
+    for (let others = await someOthers(context); others.length > 0; others = await someOthers(context)) {
+      await dismiss(context, space, others)
+    }
+    isAlone = await writer.together([space, own], () =>
+      redo(async () => {
+        const [row, self, pointer] = await Promise.all([readGroup(context, space),
+          readRow(store, KIND.member, space, userId), readRow(store, KIND.membership, own, space.spaceId)])
+        // Someone whom the list did not show yet.
+        if (row.members + row.invitations > 1) return false
+        await commitSides(context, [[space, [...removed(KIND.group, row), ...removed(KIND.member, self)]], [
+          own,
+          removed(KIND.membership, pointer)
+        ]])
+        return true
+      }))
   }
 }
 

@@ -26,29 +26,39 @@ export function groups (context: Context) {
 
   return {
     /**
-     * The user's groups, in the order of their ids: one Query in the user's own space, and one batch read of what the groups are called.
+     * The user's groups, in the order of their ids: one Query in the user's own space, and one batch read of
+     * what the groups are called.
      * @throws Problem INVALID_CURSOR
      */
     async list (query: { limit: number, cursor?: string | undefined }): Promise<Page<MyGroup>> {
       const { items, ...page } = await list(mine, KIND.membership, query)
       const roles = new Map((items as Static<typeof Membership>[]).map(({ id, role }) => [id, role]))
-      const rows = await readAcross(store, KIND.group, [...roles.keys()].map((id) => ({ ...spaceOf(id), id })))
+      const rows = await readAcross(
+        store,
+        KIND.group,
+        [...roles.keys()].map((id) => ({ ...spaceOf(id), id }))
+      )
       const found = new Map(rows.map((row) => [row.id, row as GroupRow]))
-      return { items: [...roles].flatMap(([id, role]) => found.has(id) ? [seen(found.get(id)!, role)] : []), ...page }
+      return {
+        items: [...roles].flatMap(([id, role]) => found.has(id) ? [seen(found.get(id)!, role)] : []),
+        ...page
+      }
     },
     /**
      * Founds a group, whose owner the user is.
      * @throws Problem LIMIT_REACHED, CONTENTION
      */
     async create (input: Input): Promise<MyGroup> {
-      const outcome = await once(mine, () => mine.writer.together([own], async () => {
-        await assertRoom(mine, own, limits.userGroups)
-        const id = randomUUID()
-        return commitSides(mine, [
-          [own, [written(KIND.membership, id, undefined, { role: 'owner' })]],
-          [spaceOf(id), [written(KIND.group, id, undefined, group.store(input)), written(KIND.member, userId, undefined, { role: 'owner', state: 'active' })]]
-        ])
-      }))
+      const outcome = await once(mine, () =>
+        mine.writer.together([own], async () => {
+          await assertRoom(mine, own, limits.userGroups)
+          const id = randomUUID()
+          return commitSides(mine, [[own, [written(KIND.membership, id, undefined, { role: 'owner' })]], [
+            spaceOf(id),
+            [written(KIND.group, id, undefined, group.store(input)),
+              written(KIND.member, userId, undefined, { role: 'owner', state: 'active' })]
+          ]])
+        }))
       return seen(rowOf(outcome), 'owner')
     }
   }
@@ -59,26 +69,44 @@ export function oneGroup (context: Context & { readonly role: Role }) {
   const { space, role, writer, store, sessionId, idempotency } = context
 
   /** Writes the group anew, from what it is, as long as it takes until nobody was in between. */
-  async function edit (precondition: Precondition | undefined, make: (row: GroupRow) => Input): Promise<MyGroup> {
-    return seen(rowOf(await once(context, () => redo(async () => {
-      const row = await readGroup(context, space)
-      // What is not said is taken away; what the hub counts stays.
-      const { name, description } = make(row)
-      const change = { ...written(KIND.group, row.id, row, { ...contentOf(row), name, description }), ...precondition && { precondition } }
-      return writer.commit({ store, space, sessionId, idempotency, changes: [change] }).catch(async (error: unknown) => {
-        throw error instanceof PreconditionFailed ? preconditionFailed(KIND.group, await readRow(store, KIND.group, space, space.spaceId)) : error
-      })
-    }))), role)
+  async function edit (
+    precondition: Precondition | undefined,
+    make: (row: GroupRow) => Input
+  ): Promise<MyGroup> {
+    return seen(
+      rowOf(
+        await once(context, () =>
+          redo(async () => {
+            const row = await readGroup(context, space)
+            // What is not said is taken away; what the hub counts stays.
+            const { name, description } = make(row)
+            const change = {
+              ...written(KIND.group, row.id, row, { ...contentOf(row), name, description }),
+              ...precondition && { precondition }
+            }
+            return writer.commit({ store, space, sessionId, idempotency, changes: [change] }).catch(
+              async (error: unknown) => {
+                throw error instanceof PreconditionFailed
+                  ? preconditionFailed(KIND.group, await readRow(store, KIND.group, space, space.spaceId))
+                  : error
+              }
+            )
+          }))
+      ),
+      role
+    )
   }
 
   return {
     /** @throws Problem NOT_FOUND */
     get: async (): Promise<MyGroup> => seen(await readGroup(context, space), role),
     put: (input: Input, precondition?: Precondition): Promise<MyGroup> => edit(precondition, () => input),
-    patch: (patch: object, precondition?: Precondition): Promise<MyGroup> => edit(precondition, (row) => mergePatch(inputOf(group, group.present(row)), patch) as Input),
+    patch: (patch: object, precondition?: Precondition): Promise<MyGroup> =>
+      edit(precondition, (row) => mergePatch(inputOf(group, group.present(row)), patch) as Input),
     /**
-     * Ends the group for everyone: members and invitations go first, in transactions of some twenty, and its owner last. Where it
-     * is broken off it can be sent again. What was in the group can't be reached any more.
+     * Ends the group for everyone: members and invitations go first, in transactions of some twenty, and its
+     * owner last. Where it is broken off it can be sent again. What was in the group can't be reached any
+     * more.
      * @throws Problem PRECONDITION_FAILED, CONTENTION
      */
     remove: (precondition?: Precondition): Promise<void> => closeGroup(context, precondition)
@@ -86,4 +114,5 @@ export function oneGroup (context: Context & { readonly role: Role }) {
 }
 
 const seen = (row: GroupRow, role: Role): MyGroup => ({ ...group.present(row), role })
-const rowOf = ({ results }: Outcome) => results.find(({ resource }) => resource === group.resource)!.row as GroupRow
+const rowOf = ({ results }: Outcome) =>
+  results.find(({ resource }) => resource === group.resource)!.row as GroupRow

@@ -9,7 +9,17 @@ import { assertMay } from '../memberships.ts'
 import { contentOf } from '../space/change.ts'
 import { readRow } from '../space/rows.ts'
 import { redo } from '../space/redo.ts'
-import { commitSides, dismiss, isLive, KIND, moved, readGroup, userSpace, written, type MemberRow } from './sides.ts'
+import {
+  commitSides,
+  dismiss,
+  isLive,
+  KIND,
+  moved,
+  readGroup,
+  userSpace,
+  written,
+  type MemberRow
+} from './sides.ts'
 
 export type MemberRecord = Static<typeof Member>
 
@@ -26,24 +36,42 @@ export function members (context: Context & { readonly role: Role }) {
   }
 
   return {
-    /** A page of those who are in it, or are invited, in the order of their user ids. @throws Problem INVALID_CURSOR */
-    list: (state: MemberRow['state'], query: { limit: number, cursor?: string | undefined }): Promise<Page<MemberRecord>> =>
-      list(context, KIND.member, { ...query, filterName: state, matches: (record) => (record as MemberRecord).state === state }) as Promise<Page<MemberRecord>>,
+    /**
+     * A page of those who are in it, or are invited, in the order of their user ids. @throws Problem
+     * INVALID_CURSOR
+     */
+    list: (
+      state: MemberRow['state'],
+      query: { limit: number, cursor?: string | undefined }
+    ): Promise<Page<MemberRecord>> =>
+      list(context, KIND.member, {
+        ...query,
+        filterName: state,
+        matches: (record) => (record as MemberRecord).state === state
+      }) as Promise<Page<MemberRecord>>,
     /**
      * Changes what a member may do.
      * @throws Problem NOT_FOUND, LAST_OWNER
      */
     async setRole (id: string, to: Role): Promise<MemberRecord> {
       const own = userSpace(context, id)
-      const { results } = await once(context, () => context.writer.together([space, own], () => redo(async () => {
-        const [row, found, pointer] = await Promise.all([readGroup(context, space), readRow(store, KIND.member, space, id), readRow(store, KIND.membership, own, space.spaceId)])
-        if (!isLive(found) || !isLive(pointer) || (found as MemberRow).state !== 'active') throw notFound('member')
-        const owners = Number(to === 'owner') - Number((found as MemberRow).role === 'owner')
-        return commitSides(context, [
-          [space, [written(KIND.member, id, found, { ...contentOf(found), role: to }), moved(row, { owners })]],
-          [own, [written(KIND.membership, space.spaceId, pointer, { role: to })]]
-        ])
-      })))
+      const { results } = await once(
+        context,
+        () =>
+          context.writer.together([space, own], () =>
+            redo(async () => {
+              const [row, found, pointer] = await Promise.all([readGroup(context, space),
+                readRow(store, KIND.member, space, id), readRow(store, KIND.membership, own, space.spaceId)])
+              if (
+                !isLive(found) || !isLive(pointer) || (found as MemberRow).state !== 'active'
+              ) throw notFound('member')
+              const owners = Number(to === 'owner') - Number((found as MemberRow).role === 'owner')
+              return commitSides(context, [[space, [
+                written(KIND.member, id, found, { ...contentOf(found), role: to }),
+                moved(row, { owners })
+              ]], [own, [written(KIND.membership, space.spaceId, pointer, { role: to })]]])
+            }))
+      )
       return member.present(results[0]!.row as never)
     },
     /**

@@ -5,7 +5,10 @@ import type { Store } from '../../store/store.ts'
 /** A stored record of any kind: what the hub stamps on it, and its content. */
 export type Row = Stamps & Record<string, unknown>
 
-/** What the write path needs to know of a record before it writes: never more, so that it can be remembered cheaply. */
+/**
+ * What the write path needs to know of a record before it writes: never more, so that it can be remembered
+ * cheaply.
+ */
 export interface Known {
   readonly rev: number
   readonly createdAt: string
@@ -18,7 +21,10 @@ export interface Known {
 export interface Change {
   readonly definition: Definition
   readonly id: string
-  /** `check`: nothing is done to it, but it has to be as `basedOn` says, or not to be there. Checks stand behind all others. */
+  /**
+   * `check`: nothing is done to it, but it has to be as `basedOn` says, or not to be there. Checks stand
+   * behind all others.
+   */
   readonly act: 'put' | 'delete' | 'check'
   /** Every attribute that the hub does not set itself. */
   readonly content: Readonly<Record<string, unknown>>
@@ -52,7 +58,10 @@ export interface Write {
   readonly brief?: boolean
 }
 
-/** What a transaction of the store holds beside HEAD and the log entry; the outcome under an Idempotency-Key is one more. */
+/**
+ * What a transaction of the store holds beside HEAD and the log entry; the outcome under an Idempotency-Key
+ * is one more.
+ */
 export const MAX_CHANGES = 98
 
 /** A space with more records than this is not halved by one write that does not say that it means to. */
@@ -67,7 +76,11 @@ export interface Outcome {
 }
 
 /** What became of one change. After a replay of a `brief` write the row has id, rev and deletedAt alone. */
-export interface Result { readonly resource: string, readonly row: Row, readonly created: boolean }
+export interface Result {
+  readonly resource: string
+  readonly row: Row
+  readonly created: boolean
+}
 
 /** The state of a space, as HEAD has it. */
 export interface SpaceHead {
@@ -81,7 +94,12 @@ export interface SpaceHead {
 }
 
 /** Whose commit of a staged batch has the space, and how far it is. */
-export interface Lock { readonly batch: string, readonly owner: string, readonly part: number, readonly beat: number }
+export interface Lock {
+  readonly batch: string
+  readonly owner: string
+  readonly part: number
+  readonly beat: number
+}
 
 /** A precondition does not hold; the caller adds the current record and answers 412. */
 export class PreconditionFailed extends Error {
@@ -100,22 +118,40 @@ export class Superseded extends Error {
   override readonly name = 'Superseded'
 }
 
-/** How much a record counts towards the space's bytes: its wire form as UTF-8 JSON, and nothing where it is the hub's own. */
+/**
+ * How much a record counts towards the space's bytes: its wire form as UTF-8 JSON, and nothing where it is
+ * the hub's own.
+ */
 export function bytesOf (definition: Definition, row: Row): number {
-  return row.deletedAt === undefined && definition.pushable ? Buffer.byteLength(JSON.stringify(definition.present(row))) : 0
+  return row.deletedAt === undefined && definition.pushable
+    ? Buffer.byteLength(JSON.stringify(definition.present(row)))
+    : 0
 }
 
 /** What the write path remembers of a row. */
 export function knownOf (definition: Definition, row: Row): Known {
-  return { rev: row.rev, createdAt: row.createdAt, deleted: row.deletedAt !== undefined, bytes: bytesOf(definition, row) }
+  return {
+    rev: row.rev,
+    createdAt: row.createdAt,
+    deleted: row.deletedAt !== undefined,
+    bytes: bytesOf(definition, row)
+  }
 }
 
 /** The change that turns a record into a tombstone, which keeps what was there. */
 export function removal (definition: Definition, row: Row, precondition?: Precondition): Change {
-  return { definition, id: row.id, act: 'delete', content: contentOf(row), ...precondition && { precondition } }
+  return {
+    definition,
+    id: row.id,
+    act: 'delete',
+    content: contentOf(row),
+    ...precondition && { precondition }
+  }
 }
 
 /** What of a row the hub does not set by itself. */
-export function contentOf ({ tenantId, spaceKind, spaceId, id, rev, createdAt, updatedAt, deletedAt, purgeAt, ...content }: Row): Record<string, unknown> {
+export function contentOf (
+  { tenantId, spaceKind, spaceId, id, rev, createdAt, updatedAt, deletedAt, purgeAt, ...content }: Row
+): Record<string, unknown> {
   return content
 }

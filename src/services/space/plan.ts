@@ -1,7 +1,20 @@
 import type { SpaceKey } from '../../../entities/fields.ts'
 import type { Limits } from '../../config.ts'
 import { Problem } from '../../errors.ts'
-import { bytesOf, GUARDED_RECORDS, PreconditionFailed, Superseded, type Change, type Known, type Outcome, type Precondition, type Result, type Row, type SpaceHead, type Write } from './change.ts'
+import {
+  bytesOf,
+  GUARDED_RECORDS,
+  PreconditionFailed,
+  Superseded,
+  type Change,
+  type Known,
+  type Outcome,
+  type Precondition,
+  type Result,
+  type Row,
+  type SpaceHead,
+  type Write
+} from './change.ts'
 import { checkRow, putDirectory, putHead, putIdempotency, putLog, putRow } from './rows.ts'
 
 /** Kept this long, from the moment of the effect. */
@@ -11,22 +24,40 @@ const DAY_SECONDS = 24 * 3600
 const TRANSACTION_BYTES = 3_000_000
 const FEW = 20
 
-export interface Rules { readonly limits: Pick<Limits, 'spaceRecords' | 'spaceBytes'>, readonly retentionDays: number, readonly commitLeaseSeconds: number }
+export interface Rules {
+  readonly limits: Pick<Limits, 'spaceRecords' | 'spaceBytes'>
+  readonly retentionDays: number
+  readonly commitLeaseSeconds: number
+}
 
 /** What one write becomes at one place in the log. */
-export interface Planned { readonly head: SpaceHead, readonly puts: object[], readonly outcome: Outcome }
+export interface Planned {
+  readonly head: SpaceHead
+  readonly puts: object[]
+  readonly outcome: Outcome
+}
 
-/** The state of a space that nobody has written to. The epoch is its birth, so that a space made anew has a higher one. */
+/**
+ * The state of a space that nobody has written to. The epoch is its birth, so that a space made anew has a
+ * higher one.
+ */
 export function emptyHead (now: number): SpaceHead {
   return { n: 0, at: new Date(now).toISOString(), epoch: now, floor: 0, bytes: 0, count: 0 }
 }
 
 /**
- * Decides what a write becomes when it is next in line after `head`. Pure: the same input gives the same plan.
+ * Decides what a write becomes when it is next in line after `head`. Pure: the same input gives the same
+ * plan.
  * @param known what is known of each change's record: undefined where it does not exist
  * @throws PreconditionFailed, Superseded, or Problem QUOTA_EXCEEDED; nothing of the write may then happen
  */
-export function plan (write: Write, head: SpaceHead, known: readonly (Known | undefined)[], now: number, rules: Rules): Planned {
+export function plan (
+  write: Write,
+  head: SpaceHead,
+  known: readonly (Known | undefined)[],
+  now: number,
+  rules: Rules
+): Planned {
   const n = head.n + 1
   // Never earlier than the change before it: clocks of several processes disagree, the log's order does not.
   const at = new Date(Math.max(now, Date.parse(head.at))).toISOString()
@@ -43,25 +74,59 @@ export function plan (write: Write, head: SpaceHead, known: readonly (Known | un
   assertQuota(head, next, rules.limits)
   assertTransaction(results)
   const outcome: Outcome = { n, at, results }
-  const puts = [
-    putLog(write.space, { n, at, sessionId: write.sessionId, batch: write.batch, expiresAt, ops: results.map(({ resource, row: { id, deletedAt }, created }) => ({ type: resource, id, act: created ? 'create' : deletedAt === undefined ? 'put' : 'delete' })) }),
-    ...write.changes.map(({ definition, id, basedOn }, index) => {
-      const result = results[index]
-      return result === undefined ? checkRow(definition.entity, write.space, id, basedOn?.rev) : putRow(definition.entity, result.row, known[index]?.rev)
-    })
-  ]
-  if (write.idempotency !== undefined) puts.push(outcomeUnderKey(write.space, write.idempotency, write.brief === true ? brief(outcome) : outcome, now))
+  const puts = [putLog(write.space, {
+    n,
+    at,
+    sessionId: write.sessionId,
+    batch: write.batch,
+    expiresAt,
+    ops: results.map(({ resource, row: { id, deletedAt }, created }) => ({
+      type: resource,
+      id,
+      act: created ? 'create' : deletedAt === undefined ? 'put' : 'delete'
+    }))
+  }), ...write.changes.map(({ definition, id, basedOn }, index) => {
+    const result = results[index]
+    return result === undefined
+      ? checkRow(definition.entity, write.space, id, basedOn?.rev)
+      : putRow(definition.entity, result.row, known[index]?.rev)
+  })]
+  if (write.idempotency !== undefined) {
+    puts.push(
+      outcomeUnderKey(write.space, write.idempotency, write.brief === true ? brief(outcome) : outcome, now)
+    )
+  }
   return { head: next, puts, outcome }
 }
 
 /** The row that answers the request when it is sent again. */
-export function outcomeUnderKey (space: SpaceKey, idempotency: NonNullable<Write['idempotency']>, outcome: object, now: number): object {
-  return putIdempotency(space, { ...idempotency, outcome: JSON.stringify(outcome), expiresAt: Math.floor(now / 1000) + IDEMPOTENCY_SECONDS }, now)
+export function outcomeUnderKey (
+  space: SpaceKey,
+  idempotency: NonNullable<Write['idempotency']>,
+  outcome: object,
+  now: number
+): object {
+  return putIdempotency(space, {
+    ...idempotency,
+    outcome: JSON.stringify(outcome),
+    expiresAt: Math.floor(now / 1000) + IDEMPOTENCY_SECONDS
+  }, now)
 }
 
-/** The outcome that is kept under the key of a request. @throws Problem IDEMPOTENCY_MISMATCH where it is another request's */
-export function repeated ({ requestHash }: NonNullable<Write['idempotency']>, earlier: { readonly requestHash: string, readonly outcome: Outcome }): Outcome {
-  if (earlier.requestHash !== requestHash) throw new Problem('IDEMPOTENCY_MISMATCH', 'This Idempotency-Key was used for a request with another method, path or body. Use a new key for a new request.')
+/**
+ * The outcome that is kept under the key of a request. @throws Problem IDEMPOTENCY_MISMATCH where it is
+ * another request's
+ */
+export function repeated (
+  { requestHash }: NonNullable<Write['idempotency']>,
+  earlier: { readonly requestHash: string, readonly outcome: Outcome }
+): Outcome {
+  if (earlier.requestHash !== requestHash) {
+    throw new Problem(
+      'IDEMPOTENCY_MISMATCH',
+      'This Idempotency-Key was used for a request with another method, path or body. Use a new key for a new request.'
+    )
+  }
   return earlier.outcome
 }
 
@@ -73,13 +138,25 @@ export function opening (space: SpaceKey, before: SpaceHead | undefined, after: 
 
 const isLive = (known: Known | undefined): known is Known => known !== undefined && !known.deleted
 
-function checkAll ({ changes, guarded = false }: Write, known: readonly (Known | undefined)[], { count }: SpaceHead): void {
+function checkAll (
+  { changes, guarded = false }: Write,
+  known: readonly (Known | undefined)[],
+  { count }: SpaceHead
+): void {
   const failed = changes.filter(({ precondition }, index) => !holds(precondition, known[index]))
   if (failed.length > 0) throw new PreconditionFailed(failed)
-  if (changes.some(({ act, basedOn }, index) => basedOn === undefined ? act === 'check' && isLive(known[index]) : known[index]?.rev !== basedOn.rev)) throw new Superseded()
+  if (
+    changes.some(({ act, basedOn }, index) =>
+      basedOn === undefined ? act === 'check' && isLive(known[index]) : known[index]?.rev !== basedOn.rev
+    )
+  ) throw new Superseded()
   const deleted = changes.filter(({ act }, index) => act === 'delete' && isLive(known[index])).length
   if (guarded && count > GUARDED_RECORDS && deleted * 2 > count) {
-    throw new Problem('CONFIRMATION_REQUIRED', `This would delete ${deleted} of the ${count} records of the space. If it is meant, send it again with "confirm": true.`, { limit: { name: 'unconfirmedDeletes', value: Math.floor(count / 2), sent: deleted } })
+    throw new Problem(
+      'CONFIRMATION_REQUIRED',
+      `This would delete ${deleted} of the ${count} records of the space. If it is meant, send it again with "confirm": true.`,
+      { limit: { name: 'unconfirmedDeletes', value: Math.floor(count / 2), sent: deleted } }
+    )
   }
 }
 
@@ -91,28 +168,72 @@ function holds ({ ifMatch, ifNoneMatch }: Precondition = {}, before: Known | und
 
 /** What is enough to answer a push again. */
 function brief ({ results, ...outcome }: Outcome): object {
-  return { ...outcome, results: results.map(({ row: { id, rev, deletedAt }, ...result }) => ({ ...result, row: { id, rev, deletedAt } })) }
+  return {
+    ...outcome,
+    results: results.map(({ row: { id, rev, deletedAt }, ...result }) => ({
+      ...result,
+      row: { id, rev, deletedAt }
+    }))
+  }
 }
 
-function stamp (write: Write, { id, act, content, createdAt }: Change, before: Known | undefined, n: number, at: string, expiresAt: number): Row {
-  const row: Row = { ...write.space, id, ...content, rev: n, createdAt: createdAt ?? (isLive(before) ? before.createdAt : at), updatedAt: at }
+function stamp (
+  write: Write,
+  { id, act, content, createdAt }: Change,
+  before: Known | undefined,
+  n: number,
+  at: string,
+  expiresAt: number
+): Row {
+  const row: Row = {
+    ...write.space,
+    id,
+    ...content,
+    rev: n,
+    createdAt: createdAt ?? (isLive(before) ? before.createdAt : at),
+    updatedAt: at
+  }
   // A tombstone outlives its log entry: who still reads the entry must find what became of the record.
   return act === 'put' ? row : { ...row, deletedAt: at, purgeAt: expiresAt + DAY_SECONDS }
 }
 
-/** A tombstone keeps its content, so that many deletes can be more than a transaction takes. Few records never are. */
+/**
+ * A tombstone keeps its content, so that many deletes can be more than a transaction takes. Few records never
+ * are.
+ */
 function assertTransaction (results: readonly Result[]): void {
   if (results.length <= FEW) return
   const bytes = results.reduce((sum, { row }) => sum + Buffer.byteLength(JSON.stringify(row)), 0)
-  if (bytes > TRANSACTION_BYTES) throw new Problem('VALIDATION_FAILED', `These ${results.length} changes write ${bytes} bytes at once; ${TRANSACTION_BYTES} fit. Send fewer of them in a request.`, { errors: [{ pointer: '/changes', detail: 'are too large together' }], limit: { name: 'transactionBytes', value: TRANSACTION_BYTES, sent: bytes } })
+  if (bytes > TRANSACTION_BYTES) {
+    throw new Problem(
+      'VALIDATION_FAILED',
+      `These ${results.length} changes write ${bytes} bytes at once; ${TRANSACTION_BYTES} fit. Send fewer of them in a request.`,
+      {
+        errors: [{ pointer: '/changes', detail: 'are too large together' }],
+        limit: { name: 'transactionBytes', value: TRANSACTION_BYTES, sent: bytes }
+      }
+    )
+  }
 }
 
-function assertQuota (before: SpaceHead, after: SpaceHead, { spaceRecords, spaceBytes }: Rules['limits']): void {
+function assertQuota (
+  before: SpaceHead,
+  after: SpaceHead,
+  { spaceRecords, spaceBytes }: Rules['limits']
+): void {
   // What shrinks a space is always allowed, also in one that is over a limit that was lowered since.
   if (after.count > spaceRecords && after.count > before.count) {
-    throw new Problem('QUOTA_EXCEEDED', `The space would hold ${after.count} records; it may hold ${spaceRecords}. Delete some first.`, { limit: { name: 'spaceRecords', value: spaceRecords, sent: after.count } })
+    throw new Problem(
+      'QUOTA_EXCEEDED',
+      `The space would hold ${after.count} records; it may hold ${spaceRecords}. Delete some first.`,
+      { limit: { name: 'spaceRecords', value: spaceRecords, sent: after.count } }
+    )
   }
   if (after.bytes > spaceBytes && after.bytes > before.bytes) {
-    throw new Problem('QUOTA_EXCEEDED', `The space would hold ${after.bytes} bytes; it may hold ${spaceBytes}. Delete some records first.`, { limit: { name: 'spaceBytes', value: spaceBytes, sent: after.bytes } })
+    throw new Problem(
+      'QUOTA_EXCEEDED',
+      `The space would hold ${after.bytes} bytes; it may hold ${spaceBytes}. Delete some records first.`,
+      { limit: { name: 'spaceBytes', value: spaceBytes, sent: after.bytes } }
+    )
   }
 }

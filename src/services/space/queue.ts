@@ -21,7 +21,8 @@ export interface Pending {
 }
 
 /** HEAD moves, and each write appends an entry and puts its rows. */
-export const actionsOf = (batch: readonly Pending[]) => batch.reduce((sum, { keys }) => sum + keys.length + 1, 1)
+export const actionsOf = (batch: readonly Pending[]) =>
+  batch.reduce((sum, { keys }) => sum + keys.length + 1, 1)
 
 /** Takes from the queue, in order, what fits one transaction and touches no record or key twice. */
 export function takeBatch (state: { queue: Pending[] }): Pending[] {

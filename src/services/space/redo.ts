@@ -4,7 +4,10 @@ import { Superseded } from './change.ts'
 /** Of so many at once on one record, the last waits for all. */
 const MAX_REDO = 50
 
-/** What was built on a record that moved on meanwhile is built again. @throws Problem CONTENTION, and what `attempt` throws */
+/**
+ * What was built on a record that moved on meanwhile is built again. @throws Problem CONTENTION, and what
+ * `attempt` throws
+ */
 export async function redo<T> (attempt: () => Promise<T>): Promise<T> {
   for (let tries = 0; tries < MAX_REDO; tries++) {
     try {

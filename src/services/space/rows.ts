@@ -4,7 +4,15 @@ import type { AnyEntity, Definition } from '../../../entities/definition.ts'
 import { spaceName, type SpaceKey } from '../../../entities/fields.ts'
 import { registry, type Resource } from '../../../entities/index.ts'
 import { SessionSeen } from '../../../entities/session.ts'
-import { Batch, BatchPart, DirectoryEntry, Head, IdempotencyRow, LogEntry, type LogOp } from '../../../entities/space.ts'
+import {
+  Batch,
+  BatchPart,
+  DirectoryEntry,
+  Head,
+  IdempotencyRow,
+  LogEntry,
+  type LogOp
+} from '../../../entities/space.ts'
 import { Problem } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
 import type { Outcome, Row, SpaceHead } from './change.ts'
@@ -14,62 +22,120 @@ export type BatchRow = EntityItem<typeof Batch>
 /** A batch without the space that it is staged in. */
 export type BatchFields = Omit<BatchRow, keyof SpaceKey>
 
-/** Strong reads of a space's rows, and the puts that a transaction is made of. The only place that knows both entities and store. */
+/**
+ * Strong reads of a space's rows, and the puts that a transaction is made of. The only place that knows both
+ * entities and store.
+ */
 
-/** HEAD of a space, or undefined where nothing was ever written. 1 RCU, or half of one for a glance that may be out of date. */
-export async function readHead (store: Store, space: SpaceKey, consistent = true): Promise<SpaceHead | undefined> {
+/**
+ * HEAD of a space, or undefined where nothing was ever written. 1 RCU, or half of one for a glance that may
+ * be out of date.
+ */
+export async function readHead (
+  store: Store,
+  space: SpaceKey,
+  consistent = true
+): Promise<SpaceHead | undefined> {
   const { data } = await Head.get(space).go({ ...store, consistent })
   return data ?? undefined
 }
 
-/** Change-sets from number `from` to `to`, in order and as far as one page of the store goes (1 MB). About 1 RCU for each 20 lone edits. */
-export async function readLog (store: Store, space: SpaceKey, from: number, to: number, limit: number): Promise<Entry[]> {
-  const { data } = await LogEntry.query.byNumber(space).between({ n: from }, { n: to }).go({ ...store, consistent: true, pages: 1, limit })
+/**
+ * Change-sets from number `from` to `to`, in order and as far as one page of the store goes (1 MB). About 1
+ * RCU for each 20 lone edits.
+ */
+export async function readLog (
+  store: Store,
+  space: SpaceKey,
+  from: number,
+  to: number,
+  limit: number
+): Promise<Entry[]> {
+  const { data } = await LogEntry.query.byNumber(space).between({ n: from }, { n: to }).go({
+    ...store,
+    consistent: true,
+    pages: 1,
+    limit
+  })
   return data
 }
 
 /** As readLog, the newest first. */
-export async function readLogBackwards (store: Store, space: SpaceKey, from: number, to: number, limit: number): Promise<Entry[]> {
+export async function readLogBackwards (
+  store: Store,
+  space: SpaceKey,
+  from: number,
+  to: number,
+  limit: number
+): Promise<Entry[]> {
   // A space that was founded and not yet written to; the store refuses a range that ends before it begins.
   if (from > to) return []
-  const { data } = await LogEntry.query.byNumber(space).between({ n: from }, { n: to }).go({ ...store, consistent: true, pages: 1, limit, order: 'desc' })
+  const { data } = await LogEntry.query.byNumber(space).between({ n: from }, { n: to }).go({
+    ...store,
+    consistent: true,
+    pages: 1,
+    limit,
+    order: 'desc'
+  })
   return data
 }
 
 /** One record or its tombstone. 1 RCU per 4 KB. */
-export async function readRow (store: Store, definition: Definition, space: SpaceKey, id: string): Promise<Row | undefined> {
+export async function readRow (
+  store: Store,
+  definition: Definition,
+  space: SpaceKey,
+  id: string
+): Promise<Row | undefined> {
   const { data } = await definition.entity.get({ ...space, id }).go({ ...store, consistent: true })
   return data === null ? undefined : own(space, data as Row)
 }
 
 /**
- * Holds a row against the space it was asked of. Keys and policy make a foreign row impossible; this is the wall
- * behind them, for the day that one of them has a bug.
+ * Holds a row against the space it was asked of. Keys and policy make a foreign row impossible; this is the
+ * wall behind them, for the day that one of them has a bug.
  * @throws Error (a constant 500) where the row belongs to another tenant or space
  */
 export function own (space: SpaceKey | undefined, row: Row): Row {
-  if (space === undefined || spaceName(row) !== spaceName(space)) throw new Error('the store answered with a row of another space')
+  if (space === undefined || spaceName(row) !== spaceName(space)) {
+    throw new Error('the store answered with a row of another space')
+  }
   return row
 }
 
 /**
- * Many records or tombstones of one kind, in no order; what does not exist is left out. ElectroDB resolves with
- * unprocessed keys instead of throwing: they are asked for again, with a pause that grows.
+ * Many records or tombstones of one kind, in no order; what does not exist is left out. ElectroDB resolves
+ * with unprocessed keys instead of throwing: they are asked for again, with a pause that grows.
  * @throws Problem STORE_UNAVAILABLE where the store keeps putting keys off
  */
-export async function readRows (store: Store, definition: Definition, space: SpaceKey, ids: readonly string[]): Promise<Row[]> {
-  if (ids.length === 1) return [await readRow(store, definition, space, ids[0]!)].filter((row) => row !== undefined)
+export async function readRows (
+  store: Store,
+  definition: Definition,
+  space: SpaceKey,
+  ids: readonly string[]
+): Promise<Row[]> {
+  if (ids.length === 1) {
+    return [await readRow(store, definition, space, ids[0]!)].filter((row) => row !== undefined)
+  }
   return readAcross(store, definition, ids.map((id) => ({ ...space, id })))
 }
 
 /** As readRows, from several spaces. */
-export async function readAcross (store: Store, definition: Definition, places: readonly (SpaceKey & { readonly id: string })[]): Promise<Row[]> {
+export async function readAcross (
+  store: Store,
+  definition: Definition,
+  places: readonly (SpaceKey & { readonly id: string })[]
+): Promise<Row[]> {
   const rows: Row[] = []
   const asked = new Map(places.map((place) => [`${spaceName(place)} ${place.id}`, place]))
   let keys: readonly SpaceKey[] = places
   for (let wait = 10; keys.length > 0; wait *= 2) {
-    if (wait > 1000) throw new Problem('STORE_UNAVAILABLE', 'The store did not process a batch of reads.', { retryAfter: 1 })
-    const batch = definition.entity.get(keys) as unknown as { go (options: object): Promise<{ data: Row[], unprocessed: SpaceKey[] }> }
+    if (wait > 1000) {
+      throw new Problem('STORE_UNAVAILABLE', 'The store did not process a batch of reads.', { retryAfter: 1 })
+    }
+    const batch = definition.entity.get(keys) as unknown as {
+      go(options: object): Promise<{ data: Row[], unprocessed: SpaceKey[] }>
+    }
     const { data, unprocessed } = await batch.go({ ...store, consistent: true })
     rows.push(...data.map((row) => own(asked.get(`${spaceName(row)} ${row.id}`), row)))
     keys = unprocessed
@@ -79,24 +145,41 @@ export async function readAcross (store: Store, definition: Definition, places: 
 }
 
 /** Records and tombstones of any kinds, each read once, by `nameOf`; what does not exist is left out. */
-export async function readNamed (store: Store, space: SpaceKey, names: readonly Name[]): Promise<Map<string, Row>> {
+export async function readNamed (
+  store: Store,
+  space: SpaceKey,
+  names: readonly Name[]
+): Promise<Map<string, Row>> {
   const types = [...new Set(names.map(({ type }) => type))]
   const rows = await Promise.all(types.map(async (type) => {
     const ids = new Set(names.filter((name) => name.type === type).map(({ id }) => id))
-    return (await readRows(store, definitionOf(type), space, [...ids])).map((row) => [nameOf({ type, id: row.id }), row] as const)
+    return (await readRows(store, definitionOf(type), space, [...ids])).map((row) =>
+      [nameOf({ type, id: row.id }), row] as const
+    )
   }))
   return new Map(rows.flat())
 }
 
 /** The kind and id of a record: what names it within its space. */
-export interface Name { readonly type: string, readonly id: string }
+export interface Name {
+  readonly type: string
+  readonly id: string
+}
 
 export const nameOf = ({ type, id }: Name) => `${type} ${id}`
 
 export const definitionOf = (type: string): Definition => registry[type as Resource]
 
-/** The outcome of an earlier request with this Idempotency-Key; undefined where there is none, or it has expired. 1 RCU. */
-export async function readIdempotency (store: Store, space: SpaceKey, key: string, now: number): Promise<{ requestHash: string, outcome: Outcome } | undefined> {
+/**
+ * The outcome of an earlier request with this Idempotency-Key; undefined where there is none, or it has
+ * expired. 1 RCU.
+ */
+export async function readIdempotency (
+  store: Store,
+  space: SpaceKey,
+  key: string,
+  now: number
+): Promise<{ requestHash: string, outcome: Outcome } | undefined> {
   const { data } = await IdempotencyRow.get({ ...space, key }).go({ ...store, consistent: true })
   if (data === null || data.expiresAt <= now / 1000) return undefined
   return { requestHash: data.requestHash, outcome: JSON.parse(data.outcome) as Outcome }
@@ -105,7 +188,9 @@ export async function readIdempotency (store: Store, space: SpaceKey, key: strin
 /** HEAD from one state to the next; refused where another writer was first. */
 export function putHead (space: SpaceKey, before: SpaceHead | undefined, after: SpaceHead): object {
   if (before === undefined) return Head.create({ ...space, ...after }).params({ table: '-' })
-  return Head.put({ ...space, ...after }).where(({ n, epoch }, { eq }) => `${eq(n, before.n)} AND ${eq(epoch, before.epoch)}`).params({ table: '-' })
+  return Head.put({ ...space, ...after }).where(({ n, epoch }, { eq }) =>
+    `${eq(n, before.n)} AND ${eq(epoch, before.epoch)}`
+  ).params({ table: '-' })
 }
 
 /** The directory row of a space, in the transaction of its first change. */
@@ -114,7 +199,17 @@ export function putDirectory (space: SpaceKey, createdAt: string): object {
 }
 
 /** The log entry of one change-set. */
-export function putLog (space: SpaceKey, entry: { n: number, at: string, sessionId: string | undefined, batch: Entry['batch'], ops: LogOp[], expiresAt: number }): object {
+export function putLog (
+  space: SpaceKey,
+  entry: {
+    n: number,
+    at: string,
+    sessionId: string | undefined,
+    batch: Entry['batch'],
+    ops: LogOp[],
+    expiresAt: number
+  }
+): object {
   return LogEntry.create({ ...space, ...entry }).params({ table: '-' })
 }
 
@@ -126,18 +221,26 @@ export function putRow (entity: AnyEntity, row: Row, knownRev: number | undefine
 
 /** That a record is still at the revision that was known, or that there is none; it is not written. */
 export function checkRow (entity: AnyEntity, space: SpaceKey, id: string, rev: number | undefined): object {
-  // ElectroDB makes condition checks for its own transactions only; the parameters of a delete are those of a check.
-  return entity.delete({ ...space, id }).where((row, { eq, exists, notExists }) => rev === undefined ? `${notExists(row.rev)} OR ${exists(row.deletedAt)}` : eq(row.rev, rev)).params({ table: '-' })
+  // ElectroDB makes condition checks for its own transactions only; the parameters of a delete are those of a
+  // check.
+  return entity.delete({ ...space, id }).where((row, { eq, exists, notExists }) =>
+    rev === undefined ? `${notExists(row.rev)} OR ${exists(row.deletedAt)}` : eq(row.rev, rev)
+  ).params({ table: '-' })
 }
 
 /** A batch from one state to the next; refused where its parts or its state are others by now. */
 export function putBatch (space: SpaceKey, before: BatchRow | undefined, after: BatchFields): object {
   if (before === undefined) return Batch.create({ ...space, ...after }).params({ table: '-' })
-  return Batch.put({ ...space, ...after }).where(({ state, bytes }, { eq }) => `${eq(state, before.state)} AND ${eq(bytes, before.bytes)}`).params({ table: '-' })
+  return Batch.put({ ...space, ...after }).where(({ state, bytes }, { eq }) =>
+    `${eq(state, before.state)} AND ${eq(bytes, before.bytes)}`
+  ).params({ table: '-' })
 }
 
 /** Changes of a batch. */
-export function putBatchPart (space: SpaceKey, part: { id: string, part: number, changes: string, expiresAt: number }): object {
+export function putBatchPart (
+  space: SpaceKey,
+  part: { id: string, part: number, changes: string, expiresAt: number }
+): object {
   return BatchPart.create({ ...space, ...part }).params({ table: '-' })
 }
 
@@ -148,25 +251,50 @@ export async function readBatch (store: Store, space: SpaceKey, id: string): Pro
 }
 
 /** The changes of one part, as JSON text; undefined where it is gone. */
-export async function readBatchPart (store: Store, space: SpaceKey, id: string, part: number): Promise<string | undefined> {
+export async function readBatchPart (
+  store: Store,
+  space: SpaceKey,
+  id: string,
+  part: number
+): Promise<string | undefined> {
   const { data } = await BatchPart.get({ ...space, id, part }).go({ ...store, consistent: true })
   return data?.changes
 }
 
 /** When the sessions of a user, or one of them, were last used: RFC 3339, by id. */
 export async function readSeen (store: Store, space: SpaceKey, id?: string): Promise<Map<string, string>> {
-  const { data } = id === undefined ? await SessionSeen.query.bySession(space).go({ ...store, pages: 'all' }) : { data: [(await SessionSeen.get({ ...space, id }).go(store)).data].filter((row) => row !== null) }
+  const { data } = id === undefined
+    ? await SessionSeen.query.bySession(space).go({ ...store, pages: 'all' })
+    : { data: [(await SessionSeen.get({ ...space, id }).go(store)).data].filter((row) => row !== null) }
   return new Map(data.map(({ id, at }) => [id, at]))
 }
 
 /** Notes that a session is used, unless someone did so less than `every` milliseconds ago. 1 WCU. */
-export async function writeSeen (store: Store, space: SpaceKey, id: string, now: number, every: number, kept: number): Promise<void> {
-  await SessionSeen.put({ ...space, id, at: new Date(now).toISOString(), expiresAt: Math.floor((now + kept) / 1000) })
-    .where(({ at }, { notExists, lt }) => `${notExists(at)} OR ${lt(at, new Date(now - every).toISOString())}`).go(store)
+export async function writeSeen (
+  store: Store,
+  space: SpaceKey,
+  id: string,
+  now: number,
+  every: number,
+  kept: number
+): Promise<void> {
+  await SessionSeen.put({
+    ...space,
+    id,
+    at: new Date(now).toISOString(),
+    expiresAt: Math.floor((now + kept) / 1000)
+  })
+    .where(({ at }, { notExists, lt }) =>
+      `${notExists(at)} OR ${lt(at, new Date(now - every).toISOString())}`
+    ).go(store)
 }
 
 /** The outcome under its Idempotency-Key; refused where an unexpired one exists. */
-export function putIdempotency (space: SpaceKey, row: { key: string, requestHash: string, outcome: string, expiresAt: number }, now: number): object {
+export function putIdempotency (
+  space: SpaceKey,
+  row: { key: string, requestHash: string, outcome: string, expiresAt: number },
+  now: number
+): object {
   return IdempotencyRow.put({ ...space, ...row }).where(isFree(now)).params({ table: '-' })
 }
 
@@ -175,8 +303,10 @@ export function checkIdempotency (space: SpaceKey, key: string, now: number): ob
   return IdempotencyRow.delete({ ...space, key }).where(isFree(now)).params({ table: '-' })
 }
 
-const isFree = (now: number): Parameters<ReturnType<typeof IdempotencyRow.create>['where']>[0] =>
-  ({ requestHash, expiresAt }, { notExists, lte }) => `${notExists(requestHash)} OR ${lte(expiresAt, Math.floor(now / 1000))}`
+const isFree =
+  (now: number): Parameters<ReturnType<typeof IdempotencyRow.create>['where']>[0] =>
+  ({ requestHash, expiresAt }, { notExists, lte }) =>
+    `${notExists(requestHash)} OR ${lte(expiresAt, Math.floor(now / 1000))}`
 
 /** A row as the store gives it in the refusal of a transaction. */
 export function parseRow (entity: AnyEntity, space: SpaceKey, item: Record<string, unknown>): Row {
@@ -189,7 +319,11 @@ export function parseHead (item: Record<string, unknown>): SpaceHead | undefined
 }
 
 /** The stored outcome of an idempotency row, as the store gives it in the refusal of a transaction. */
-export function parseIdempotency (item: Record<string, unknown>): { requestHash: string, outcome: Outcome } | undefined {
+export function parseIdempotency (
+  item: Record<string, unknown>
+): { requestHash: string, outcome: Outcome } | undefined {
   const { data } = IdempotencyRow.parse({ Item: item })
-  return data === null ? undefined : { requestHash: data.requestHash, outcome: JSON.parse(data.outcome) as Outcome }
+  return data === null
+    ? undefined
+    : { requestHash: data.requestHash, outcome: JSON.parse(data.outcome) as Outcome }
 }

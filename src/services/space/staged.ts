@@ -4,9 +4,32 @@ import { spaceKey, spaceName, type SpaceKey } from '../../../entities/fields.ts'
 import { Problem } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
 import { transact } from '../../store/transact.ts'
-import { GUARDED_RECORDS, knownOf, PreconditionFailed, removal, Superseded, type Change, type Known, type Lock, type Precondition, type Row, type SpaceHead, type Write } from './change.ts'
+import {
+  GUARDED_RECORDS,
+  knownOf,
+  PreconditionFailed,
+  removal,
+  Superseded,
+  type Change,
+  type Known,
+  type Lock,
+  type Precondition,
+  type Row,
+  type SpaceHead,
+  type Write
+} from './change.ts'
 import { emptyHead, opening, plan, type Planned, type Rules } from './plan.ts'
-import { definitionOf, nameOf, putBatch, putHead, readBatch, readBatchPart, readHead, readNamed, type BatchRow } from './rows.ts'
+import {
+  definitionOf,
+  nameOf,
+  putBatch,
+  putHead,
+  readBatch,
+  readBatchPart,
+  readHead,
+  readNamed,
+  type BatchRow
+} from './rows.ts'
 
 /** A rehearsal shows a sign of life so often in each lease. */
 const BEATS = 4
@@ -30,39 +53,66 @@ export interface StagedChange {
   readonly createdAt?: string
 }
 
-/** Refuses a batch by the rows that it would make, by `nameOf`, when nobody else writes and the space is at change `n`. */
+/**
+ * Refuses a batch by the rows that it would make, by `nameOf`, when nobody else writes and the space is at
+ * change `n`.
+ */
 export type Objection = (rows: ReadonlyMap<string, Row>, n: number) => Promise<void>
 
 export interface StagedCommits {
   /**
-   * Commits a staged batch: part after part, each a transaction and a change-set, while nobody else writes to the space.
-   * All preconditions and the quota are checked before the first. What was begun is gone on with.
+   * Commits a staged batch: part after part, each a transaction and a change-set, while nobody else writes to
+   * the space. All preconditions and the quota are checked before the first. What was begun is gone on with.
    * @param guarded refuse it where it would delete most of the space
    * @param object may refuse it by throwing, before anything is written
-   * @throws PreconditionFailed, Superseded, Problem QUOTA_EXCEEDED, CONFIRMATION_REQUIRED, CONTENTION: nothing of it happened
+   * @throws PreconditionFailed, Superseded, Problem QUOTA_EXCEEDED, CONFIRMATION_REQUIRED, CONTENTION:
+   *   nothing of it happened
    */
-  commit (store: Store, space: SpaceKey, owner: SpaceKey, batch: BatchRow, guarded: boolean, object?: Objection): Promise<void>
+  commit(
+    store: Store,
+    space: SpaceKey,
+    owner: SpaceKey,
+    batch: BatchRow,
+    guarded: boolean,
+    object?: Objection
+  ): Promise<void>
   /**
-   * What of a lock is to be thought: `held` while its owner lives, `free` where there is none, or one that has written
-   * nothing and died (the next change of HEAD drops it), `moved` where a commit had died half way and was finished here.
+   * What of a lock is to be thought: `held` while its owner lives, `free` where there is none, or one that
+   * has written nothing and died (the next change of HEAD drops it), `moved` where a commit had died half way
+   * and was finished here.
    */
-  settle (store: Store, space: SpaceKey, head: SpaceHead | undefined): Promise<'held' | 'free' | 'moved'>
+  settle(store: Store, space: SpaceKey, head: SpaceHead | undefined): Promise<'held' | 'free' | 'moved'>
 }
 
-export function createStagedCommits (rules: Rules, now: () => number, committed: (space: SpaceKey, n: number) => void): StagedCommits {
+export function createStagedCommits (
+  rules: Rules,
+  now: () => number,
+  committed: (space: SpaceKey, n: number) => void
+): StagedCommits {
   interface Job {
     readonly store: Store
     readonly space: SpaceKey
     readonly owner: SpaceKey
     readonly batch: BatchRow
-    /** Parts that were rehearsed here, and the records as they were: nobody else writes before they are written, and each is used once. */
+    /**
+     * Parts that were rehearsed here, and the records as they were: nobody else writes before they are
+     * written, and each is used once.
+     */
     readonly rehearsed?: Map<number, Loaded>
   }
-  interface Loaded { readonly staged: readonly StagedChange[], readonly rows: ReadonlyMap<string, Row> }
+  interface Loaded {
+    readonly staged: readonly StagedChange[]
+    readonly rows: ReadonlyMap<string, Row>
+  }
 
   const leaseMs = rules.commitLeaseSeconds * 1000
-  /** Since when a lock looks as it does. By what this process sees, and not by its clock: clocks disagree by minutes. */
-  const watched = new LRUCache<string, { readonly mark: string, readonly since: number }>({ max: MAX_WATCHED })
+  /**
+   * Since when a lock looks as it does. By what this process sees, and not by its clock: clocks disagree by
+   * minutes.
+   */
+  const watched = new LRUCache<string, { readonly mark: string, readonly since: number }>({
+    max: MAX_WATCHED
+  })
 
   function isAlive (space: SpaceKey, { batch, part, beat }: Lock): boolean {
     const name = spaceName(space)
@@ -87,17 +137,41 @@ export function createStagedCommits (rules: Rules, now: () => number, committed:
       const state = await settle(store, space, head)
       if (state === 'held') await pause(PAUSE_MS)
       else if (state === 'free') {
-        const { head: next, puts } = plan({ store, space, changes: [], sessionId: undefined }, head, [], now(), rules)
+        const { head: next, puts } = plan(
+          { store, space, changes: [], sessionId: undefined },
+          head,
+          [],
+          now(),
+          rules
+        )
         const locked = { ...next, lock: { batch: id, owner: owner.spaceId, part: 0, beat: 0 } }
-        if (await transact(store, [putHead(space, head, locked), ...puts, putBatch(owner, batch, { ...batch, state: 'committing' })]) === undefined) return locked
-        if ((await readBatch(store, owner, id))?.bytes !== batch.bytes) throw new Problem('BATCH_STATE', 'Changes were added to the batch meanwhile. Commit it again where that is all.')
+        if (
+          await transact(store, [putHead(space, head, locked), ...puts,
+            putBatch(owner, batch, { ...batch, state: 'committing' })]) === undefined
+        ) return locked
+        if ((await readBatch(store, owner, id))?.bytes !== batch.bytes) {
+          throw new Problem(
+            'BATCH_STATE',
+            'Changes were added to the batch meanwhile. Commit it again where that is all.'
+          )
+        }
         await pause(Math.random() * PAUSE_MS)
       }
     }
-    throw new Problem('CONTENTION', 'Too many others write to the space; nothing was written. Try again later.', { retryAfter: 5 })
+    throw new Problem(
+      'CONTENTION',
+      'Too many others write to the space; nothing was written. Try again later.',
+      { retryAfter: 5 }
+    )
   }
 
-  async function loadPart (store: Store, space: SpaceKey, owner: SpaceKey, id: string, part: number): Promise<Loaded> {
+  async function loadPart (
+    store: Store,
+    space: SpaceKey,
+    owner: SpaceKey,
+    id: string,
+    part: number
+  ): Promise<Loaded> {
     const text = await readBatchPart(store, owner, id, part)
     if (text === undefined) throw new PartGone()
     const staged = JSON.parse(text) as StagedChange[]
@@ -105,24 +179,51 @@ export function createStagedCommits (rules: Rules, now: () => number, committed:
   }
 
   /** What part `part` becomes after `head`, with the records as they are, or as `ahead` says they will be. */
-  async function planPart ({ store, space, owner, batch: { id, sizes }, rehearsed }: Job, part: number, head: SpaceHead, ahead?: Map<string, Row>): Promise<Planned> {
+  async function planPart (
+    { store, space, owner, batch: { id, sizes }, rehearsed }: Job,
+    part: number,
+    head: SpaceHead,
+    ahead?: Map<string, Row>
+  ): Promise<Planned> {
     const { staged, rows: read } = rehearsed?.get(part) ?? await loadPart(store, space, owner, id, part)
     rehearsed?.delete(part)
     if (ahead !== undefined) rehearsed?.set(part, { staged, rows: read })
     const rows = { get: (name: string) => ahead?.get(name) ?? read.get(name) }
     // Once a part is written there is no way back: what the rehearsal has allowed is not asked again.
-    const allowed = ahead === undefined ? staged.map(({ precondition: _, basedOn: __, ...change }) => change) : staged
+    const allowed = ahead === undefined
+      ? staged.map(({ precondition: _, basedOn: __, ...change }) => change)
+      : staged
     const changes = allowed.flatMap((change) => toChange(change, rows.get(nameOf(change))))
     const known = changes.map(({ definition, id }): Known | undefined => {
       const row = rows.get(nameOf({ type: definition.resource, id }))
       return row && knownOf(definition, row)
     })
-    const write: Write = { store, space, changes, sessionId: undefined, batch: { id, part, parts: sizes.length } }
-    return plan(write, head, known, now(), ahead === undefined ? { ...rules, limits: { spaceRecords: Infinity, spaceBytes: Infinity } } : rules)
+    const write: Write = {
+      store,
+      space,
+      changes,
+      sessionId: undefined,
+      batch: { id, part, parts: sizes.length }
+    }
+    return plan(
+      write,
+      head,
+      known,
+      now(),
+      ahead === undefined ? { ...rules, limits: { spaceRecords: Infinity, spaceBytes: Infinity } } : rules
+    )
   }
 
-  /** Plans all parts and writes none of them. @returns HEAD, whose lock may have gone on @throws what stands in the way */
-  async function rehearse ({ store, space, ...job }: Job, given: SpaceHead, guarded: boolean, object?: Objection): Promise<SpaceHead> {
+  /**
+   * Plans all parts and writes none of them. @returns HEAD, whose lock may have gone on @throws what stands
+   * in the way
+   */
+  async function rehearse (
+    { store, space, ...job }: Job,
+    given: SpaceHead,
+    guarded: boolean,
+    object?: Objection
+  ): Promise<SpaceHead> {
     const ahead = new Map<string, Row>()
     let [locked, head, deleted, beatAt] = [given, given, 0, performance.now()]
     for (let part = 1; part <= job.batch.sizes.length; part++) {
@@ -134,18 +235,28 @@ export function createStagedCommits (rules: Rules, now: () => number, committed:
       head = planned.head
       if (performance.now() - beatAt < leaseMs / BEATS) continue
       const alive = { ...locked, lock: { ...locked.lock!, beat: locked.lock!.beat + 1 } }
-      // Refused: another request commits the same batch, or the lock was taken for dead. Either way nothing is to be rehearsed.
-      if (await transact(store, [putHead(space, locked, alive)]) !== undefined) return (await readHead(store, space))!
+      // Refused: another request commits the same batch, or the lock was taken for dead. Either way nothing
+      // is to be rehearsed.
+      if (await transact(store, [putHead(space, locked, alive)]) !== undefined) {
+        return (await readHead(store, space))!
+      }
       ;[locked, beatAt] = [alive, performance.now()]
     }
     if (guarded && locked.count > GUARDED_RECORDS && deleted * 2 > locked.count) {
-      throw new Problem('CONFIRMATION_REQUIRED', `This would delete ${deleted} of the ${locked.count} records of the space. If it is meant, send it again with "confirm": true.`, { limit: { name: 'unconfirmedDeletes', value: Math.floor(locked.count / 2), sent: deleted } })
+      throw new Problem(
+        'CONFIRMATION_REQUIRED',
+        `This would delete ${deleted} of the ${locked.count} records of the space. If it is meant, send it again with "confirm": true.`,
+        { limit: { name: 'unconfirmedDeletes', value: Math.floor(locked.count / 2), sent: deleted } }
+      )
     }
     await object?.(ahead, given.n)
     return locked
   }
 
-  /** Writes the parts that are not yet written. Two who do so at once get in each other's way, never twice to the same end. */
+  /**
+   * Writes the parts that are not yet written. Two who do so at once get in each other's way, never twice to
+   * the same end.
+   */
   async function finish (job: Job, locked: SpaceHead): Promise<void> {
     const { store, space, owner, batch } = job
     const parts = batch.sizes.length
@@ -153,23 +264,38 @@ export function createStagedCommits (rules: Rules, now: () => number, committed:
       const part = head.lock.part + 1
       const planned = await planPart(job, part, head)
       const after = { ...planned.head, lock: part < parts ? { ...head.lock, part } : undefined }
-      // The first part is where it can no longer be changed, or given up: whoever did either meanwhile has moved its row.
+      // The first part is where it can no longer be changed, or given up: whoever did either meanwhile has
+      // moved its row.
       const before: BatchRow = { ...batch, state: part === 1 ? 'committing' : 'writing' }
       const moves = part === parts
-        ? [putBatch(owner, before, { ...batch, state: 'committed', first: after.n - parts + 1, last: after.n })]
-        : part === 1 ? [putBatch(owner, before, { ...batch, state: 'writing' })] : []
+        ? [
+          putBatch(owner, before, { ...batch, state: 'committed', first: after.n - parts + 1, last: after.n })
+        ]
+        : part === 1
+        ? [putBatch(owner, before, { ...batch, state: 'writing' })]
+        : []
       if (await transact(store, [putHead(space, head, after), ...planned.puts, ...moves]) === undefined) {
         committed(space, after.n)
         head = after
       } else {
-        if (++tries > MAX_TRIES) throw new Problem('CONTENTION', 'The store refused parts of the batch again and again. Commit it again: it goes on where it stands.', { retryAfter: 5 })
+        if (++tries > MAX_TRIES) {
+          throw new Problem(
+            'CONTENTION',
+            'The store refused parts of the batch again and again. Commit it again: it goes on where it stands.',
+            { retryAfter: 5 }
+          )
+        }
         await pause(PAUSE_MS)
         head = (await readHead(store, space))!
       }
     }
   }
 
-  async function settle (store: Store, space: SpaceKey, head: SpaceHead | undefined): Promise<'held' | 'free' | 'moved'> {
+  async function settle (
+    store: Store,
+    space: SpaceKey,
+    head: SpaceHead | undefined
+  ): Promise<'held' | 'free' | 'moved'> {
     if (head?.lock === undefined) return 'free'
     if (isAlive(space, head.lock)) return 'held'
     if (head.lock.part === 0) return 'free'
@@ -186,9 +312,18 @@ export function createStagedCommits (rules: Rules, now: () => number, committed:
     return 'moved'
   }
 
-  /** HEAD goes on by an empty change-set, without the lock: whoever still has the old HEAD in hand can write nothing. */
+  /**
+   * HEAD goes on by an empty change-set, without the lock: whoever still has the old HEAD in hand can write
+   * nothing.
+   */
   function release (store: Store, space: SpaceKey, head: SpaceHead): object[] {
-    const { head: next, puts } = plan({ store, space, changes: [], sessionId: undefined }, head, [], now(), rules)
+    const { head: next, puts } = plan(
+      { store, space, changes: [], sessionId: undefined },
+      head,
+      [],
+      now(),
+      rules
+    )
     return [putHead(space, head, next), ...puts]
   }
 
@@ -208,7 +343,8 @@ export function createStagedCommits (rules: Rules, now: () => number, committed:
             continue
           }
           // Where this is refused someone else has found the lock dead, and gone on without it.
-          await transact(store, [...release(store, space, locked), putBatch(owner, { ...batch, state: 'committing' }, { ...batch, state: 'open' })])
+          await transact(store, [...release(store, space, locked),
+            putBatch(owner, { ...batch, state: 'committing' }, { ...batch, state: 'open' })])
           throw error
         }
       }
@@ -224,14 +360,34 @@ class PartGone extends Error {
   override readonly name = 'PartGone'
 }
 
-const tooSlow = () => new Problem('CONTENTION', 'The commit took so long that others no longer waited for it; nothing of it was written. Try again.', { retryAfter: 1 })
+const tooSlow = () =>
+  new Problem(
+    'CONTENTION',
+    'The commit took so long that others no longer waited for it; nothing of it was written. Try again.',
+    { retryAfter: 1 }
+  )
 
 /** A staged change as the write path takes it: none where there is nothing to delete. @throws Superseded */
-export function toChange ({ type, id, act, content, precondition, basedOn, createdAt }: StagedChange, row: Row | undefined): Change[] {
+export function toChange (
+  { type, id, act, content, precondition, basedOn, createdAt }: StagedChange,
+  row: Row | undefined
+): Change[] {
   const definition = definitionOf(type)
-  const required = { ...precondition && { precondition }, ...basedOn !== undefined && row !== undefined && { basedOn: knownOf(definition, row) } }
+  const required = {
+    ...precondition && { precondition },
+    ...basedOn !== undefined && row !== undefined && { basedOn: knownOf(definition, row) }
+  }
   if (basedOn !== undefined && row?.rev !== basedOn) throw new Superseded()
-  if (act === 'put') return [{ definition, id, act, content: content!, ...createdAt !== undefined && { createdAt }, ...required }]
+  if (act === 'put') {
+    return [{
+      definition,
+      id,
+      act,
+      content: content!,
+      ...createdAt !== undefined && { createdAt },
+      ...required
+    }]
+  }
   if (row !== undefined && row.deletedAt === undefined) return [{ ...removal(definition, row), ...required }]
   return precondition?.ifMatch === undefined ? [] : [{ definition, id, act, content: {}, ...required }]
 }

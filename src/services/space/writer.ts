@@ -29,39 +29,50 @@ interface SpaceState extends Memory {
 export interface Writer {
   /**
    * Commits a write as the next change-set of its space.
-   * @throws PreconditionFailed, Superseded, or Problem QUOTA_EXCEEDED, CONTENTION, IDEMPOTENCY_MISMATCH: nothing happened
+   * @throws PreconditionFailed, Superseded, or Problem QUOTA_EXCEEDED, CONTENTION, IDEMPOTENCY_MISMATCH:
+   *   nothing happened
    * @throws a failure of the store: it may have happened
    */
-  commit (write: Write): Promise<Outcome>
+  commit(write: Write): Promise<Outcome>
   /**
-   * Does something while nobody else of this process writes to the spaces: what reads them, decides and commits is then
-   * not overtaken here. Within it only `commitJointly` commits to them.
+   * Does something while nobody else of this process writes to the spaces: what reads them, decides and
+   * commits is then not overtaken here. Within it only `commitJointly` commits to them.
    */
-  together<T> (spaces: readonly SpaceKey[], work: () => Promise<T>): Promise<T>
+  together<T>(spaces: readonly SpaceKey[], work: () => Promise<T>): Promise<T>
   /**
    * Commits a change-set in each of several spaces, all or none. To be called within `together`.
    * @returns the results of all, in order @throws as `commit`
    */
-  commitJointly (writes: readonly Write[]): Promise<Outcome>
+  commitJointly(writes: readonly Write[]): Promise<Outcome>
   /** Commits of more than one transaction. */
   readonly staged: StagedCommits
 }
 
 /**
- * The write path of every space, with group commit: one transaction of a space is in flight at a time in this process,
- * and the writes that wait ride the next one together, each as a change-set of its own. Between processes HEAD's
- * condition decides who was first. What is remembered of a space only spares reads: every transaction states what it
- * was built on, so a memory that is out of date makes it fail, and is then corrected from the refusal itself.
+ * The write path of every space, with group commit: one transaction of a space is in flight at a time in this
+ * process, and the writes that wait ride the next one together, each as a change-set of its own. Between
+ * processes HEAD's condition decides who was first. What is remembered of a space only spares reads: every
+ * transaction states what it was built on, so a memory that is out of date makes it fail, and is then
+ * corrected from the refusal itself.
  * @param committed is told of each space that moved on, and its new change number
  */
-export function createWriter (rules: Rules, now: () => number = Date.now, committed: (space: SpaceKey, n: number) => void = () => {}): Writer {
+export function createWriter (
+  rules: Rules,
+  now: () => number = Date.now,
+  committed: (space: SpaceKey, n: number) => void = () => {}
+): Writer {
   const staged = createStagedCommits(rules, now, committed)
   const spaces = new LRUCache<string, SpaceState>({ max: MAX_SPACES })
 
   function stateOf (space: SpaceKey): SpaceState {
     const key = spaceName(space)
     let state = spaces.get(key)
-    if (state === undefined) spaces.set(key, state = { head: 'unread', known: new Map(), queue: [], draining: false, turn: Promise.resolve() })
+    if (state === undefined) {
+      spaces.set(
+        key,
+        state = { head: 'unread', known: new Map(), queue: [], draining: false, turn: Promise.resolve() }
+      )
+    }
     return state
   }
 
@@ -83,14 +94,22 @@ export function createWriter (rules: Rules, now: () => number = Date.now, commit
   async function commitBatch (state: SpaceState, batch: Pending[]): Promise<void> {
     await load(state, batch)
     if (await waitsForBatch(state, batch)) return
-    if (state.head === undefined && actionsOf(batch) + FOUNDING > MAX_ACTIONS) await found(state, batch[0]!.write, now())
+    if (state.head === undefined && actionsOf(batch) + FOUNDING > MAX_ACTIONS) {
+      await found(state, batch[0]!.write, now())
+    }
     const before = state.head as SpaceHead | undefined
     let after = before ?? emptyHead(now())
     const planned: { pending: Pending, plan: Planned }[] = []
     const again: Pending[] = []
     for (const pending of batch) {
       try {
-        const next = plan(pending.write, after, pending.write.changes.map((change) => state.known.get(recordKey(change))), now(), rules)
+        const next = plan(
+          pending.write,
+          after,
+          pending.write.changes.map((change) => state.known.get(recordKey(change))),
+          now(),
+          rules
+        )
         after = next.head
         planned.push({ pending, plan: next })
       } catch (error) {
@@ -109,25 +128,42 @@ export function createWriter (rules: Rules, now: () => number = Date.now, commit
       state.head = after
       committed(first.space, after.n)
       for (const { pending, plan } of planned) {
-        plan.outcome.results.forEach(({ row }, index) => remember(state, pending.write.changes[index]!, knownOf(pending.write.changes[index]!.definition, row)))
+        plan.outcome.results.forEach(({ row }, index) =>
+          remember(
+            state,
+            pending.write.changes[index]!,
+            knownOf(pending.write.changes[index]!.definition, row)
+          )
+        )
         pending.resolve(plan.outcome)
       }
       return
     }
     if (refusals[0] != null) learnHead(state, refusals[0])
     let from = head.length
-    // A fight over HEAD, or a conflict, is everyone's; a failed condition of a record is only its own writer's.
-    const contended = refusals.some((refusal, index) => refusal !== null && (index === 0 || refusal.code !== 'ConditionalCheckFailed'))
+    // A fight over HEAD, or a conflict, is everyone's; a failed condition of a record is only its own
+    // writer's.
+    const contended = refusals.some((refusal, index) =>
+      refusal !== null && (index === 0 || refusal.code !== 'ConditionalCheckFailed')
+    )
     const rest = planned.filter(({ pending, plan }) => {
       const own = refusals.slice(from, from += plan.puts.length)
-      return !learn(state, pending, own) && mayTryAgain(pending, contended || own.some((refusal) => refusal !== null))
+      return !learn(state, pending, own) &&
+        mayTryAgain(pending, contended || own.some((refusal) => refusal !== null))
     })
     state.queue.unshift(...rest.map(({ pending }) => pending))
     // Worth waiting for; a corrected memory can be used at once.
-    if (contended) await pause(Math.random() * Math.min(500, 5 * 2 ** Math.max(1, ...rest.map(({ pending }) => pending.tries))))
+    if (contended) {
+      await pause(
+        Math.random() * Math.min(500, 5 * 2 ** Math.max(1, ...rest.map(({ pending }) => pending.tries)))
+      )
+    }
   }
 
-  /** Puts a batch of writes off while someone's staged batch has the space, and takes on a commit that stands still. */
+  /**
+   * Puts a batch of writes off while someone's staged batch has the space, and takes on a commit that stands
+   * still.
+   */
   async function waitsForBatch (state: SpaceState, batch: Pending[]): Promise<boolean> {
     const { store, space } = batch[0]!.write
     const lock = await staged.settle(store, space, state.head as SpaceHead | undefined)
@@ -135,8 +171,15 @@ export function createWriter (rules: Rules, now: () => number = Date.now, commit
     if (lock === 'held') await pause(HELD_PAUSE_MS)
     state.head = 'unread'
     for (const pending of batch) pending.patience -= HELD_PAUSE_MS
-    const [patient, weary] = [batch.filter(({ patience }) => patience > 0), batch.filter(({ patience }) => patience <= 0)]
-    for (const { reject } of weary) reject(new Problem('CONTENTION', 'A large batch is being written to the space; nothing of this was.', { retryAfter: 5 }))
+    const [patient, weary] = [batch.filter(({ patience }) => patience > 0),
+      batch.filter(({ patience }) => patience <= 0)]
+    for (const { reject } of weary) {
+      reject(
+        new Problem('CONTENTION', 'A large batch is being written to the space; nothing of this was.', {
+          retryAfter: 5
+        })
+      )
+    }
     state.queue.unshift(...patient)
     return true
   }
@@ -145,24 +188,38 @@ export function createWriter (rules: Rules, now: () => number = Date.now, commit
     staged,
     together (spaces, work) {
       // In the order of their names, so that no two wait for each other.
-      const states = [...new Map(spaces.map((space) => [spaceName(space), stateOf(space)]))].sort(([one], [two]) => one < two ? 1 : -1).map(([, state]) => state)
+      const states = [...new Map(spaces.map((space) => [spaceName(space), stateOf(space)]))].sort((
+        [one],
+        [two]
+      ) => one < two ? 1 : -1).map(([, state]) => state)
       return states.reduce((next, state) => () => inTurn(state, next), () => {
         // What is written there is not remembered: it is rare, and read again when it is asked for.
         states.forEach(forget)
         return work()
       })()
     },
-    commitJointly: (writes) => commitJointly(writes, staged, rules, now, ({ space }, n) => { committed(space, n) }),
+    commitJointly: (writes) =>
+      commitJointly(writes, staged, rules, now, ({ space }, n) => {
+        committed(space, n)
+      }),
     commit (write) {
       const { promise, resolve, reject } = withResolvers<Outcome>()
       const state = stateOf(write.space)
       if (state.queue.length >= MAX_WAITING) {
-        reject(new Problem('CONTENTION', `${MAX_WAITING} writes wait for this space already; nothing was written.`, { retryAfter: 1 }))
+        reject(
+          new Problem(
+            'CONTENTION',
+            `${MAX_WAITING} writes wait for this space already; nothing was written.`,
+            { retryAfter: 1 }
+          )
+        )
         return promise
       }
-      const keys = [...write.changes.map(recordKey), ...write.idempotency === undefined ? [] : [`key ${write.idempotency.key}`]]
+      const keys = [...write.changes.map(recordKey),
+        ...write.idempotency === undefined ? [] : [`key ${write.idempotency.key}`]]
       // An outcome under its key holds the record once more, escaped.
-      const size = JSON.stringify(write.changes.map(({ content }) => content)).length * (write.idempotency === undefined ? 3 : 6)
+      const size = JSON.stringify(write.changes.map(({ content }) => content)).length *
+        (write.idempotency === undefined ? 3 : 6)
       state.queue.push({ write, keys, size, resolve, reject, tries: 0, patience: PATIENCE_MS, verify: false })
       if (!state.draining) void drain(state)
       return promise
@@ -177,7 +234,10 @@ function inTurn<T> (state: SpaceState, work: () => Promise<T>): Promise<T> {
   return done
 }
 
-/** A new space needs a row in the directory as well; where a full push leaves no room for it, the space is made first. */
+/**
+ * A new space needs a row in the directory as well; where a full push leaves no room for it, the space is
+ * made first.
+ */
 const FOUNDING = 1
 async function found (state: SpaceState, { store, space }: Write, now: number): Promise<void> {
   const empty = emptyHead(now)
@@ -186,12 +246,22 @@ async function found (state: SpaceState, { store, space }: Write, now: number): 
 }
 
 /** Corrects the memory from the refusals of one write. @returns true where they settle it */
-function learn (state: SpaceState, { write, resolve, reject }: Pending, [log, ...refusals]: (Refusal | null)[]): boolean {
+function learn (
+  state: SpaceState,
+  { write, resolve, reject }: Pending,
+  [log, ...refusals]: (Refusal | null)[]
+): boolean {
   if (log?.code === 'ConditionalCheckFailed') state.head = 'unread'
   write.changes.forEach((change, index) => {
     const refusal = refusals[index]
     if (refusal?.code !== 'ConditionalCheckFailed') return
-    remember(state, change, refusal.row === undefined ? undefined : knownOf(change.definition, parseRow(change.definition.entity, write.space, refusal.row)))
+    remember(
+      state,
+      change,
+      refusal.row === undefined
+        ? undefined
+        : knownOf(change.definition, parseRow(change.definition.entity, write.space, refusal.row))
+    )
   })
   const stored = refusals[write.changes.length]?.row
   if (stored === undefined) return false
@@ -206,13 +276,21 @@ function learn (state: SpaceState, { write, resolve, reject }: Pending, [log, ..
 function mayTryAgain (pending: Pending, refused: boolean): boolean {
   if (refused) pending.tries += 1
   if (pending.tries < MAX_TRIES) return true
-  pending.reject(new Problem('CONTENTION', `The store refused ${MAX_TRIES} times in a row, mostly because another writer was first; nothing was written.`, { retryAfter: 1 }))
+  pending.reject(
+    new Problem(
+      'CONTENTION',
+      `The store refused ${MAX_TRIES} times in a row, mostly because another writer was first; nothing was written.`,
+      { retryAfter: 1 }
+    )
+  )
   return false
 }
 
 function withResolvers<T> () {
   let resolve!: (value: T) => void
   let reject!: (reason: unknown) => void
-  const promise = new Promise<T>((...settle) => { [resolve, reject] = settle })
+  const promise = new Promise<T>((...settle) => {
+    ;[resolve, reject] = settle
+  })
   return { promise, resolve, reject }
 }

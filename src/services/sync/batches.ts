@@ -8,7 +8,14 @@ import type { Context } from '../context.ts'
 import { ME, memberships } from '../memberships.ts'
 import { PreconditionFailed } from '../space/change.ts'
 import { KEPT_SECONDS, OPEN_SECONDS, partsOf } from '../space/parts.ts'
-import { putBatch, putBatchPart, readBatch, readHead, type BatchFields, type BatchRow } from '../space/rows.ts'
+import {
+  putBatch,
+  putBatchPart,
+  readBatch,
+  readHead,
+  type BatchFields,
+  type BatchRow
+} from '../space/rows.ts'
 import type { StagedChange } from '../space/staged.ts'
 import { assertFit, inSpaceOf, preconditionOf, prepare, type PushedChange } from './changes.ts'
 import { refused } from './push.ts'
@@ -39,7 +46,10 @@ export function batches (context: Context) {
   /** @throws Problem NOT_FOUND, also for one that was abandoned */
   async function find (id: string): Promise<BatchRow> {
     const batch = await readBatch(store, owner, id)
-    if (batch === undefined || batch.state === 'abandoned' || (batch.state !== 'committed' && endOf(batch) <= now() && !await isCommitting(batch))) throw notFound('batch')
+    if (
+      batch === undefined || batch.state === 'abandoned' ||
+      (batch.state !== 'committed' && endOf(batch) <= now() && !await isCommitting(batch))
+    ) throw notFound('batch')
     return batch
   }
 
@@ -49,7 +59,11 @@ export function batches (context: Context) {
     const lock = (await readHead(store, await spaceOf(batch)))?.lock
     return lock?.batch === batch.id ? lock : undefined
   }
-  const assertOpen = async (batch: BatchRow) => { if (batch.state === 'committed' || batch.state === 'writing' || await isCommitting(batch)) throw committing() }
+  const assertOpen = async (batch: BatchRow) => {
+    if (batch.state === 'committed' || batch.state === 'writing' || await isCommitting(batch)) {
+      throw committing()
+    }
+  }
   const isCommitting = async (batch: BatchRow) => (await lockOf(batch)) !== undefined
 
   async function status (batch: BatchRow): Promise<BatchStatus> {
@@ -57,28 +71,91 @@ export function batches (context: Context) {
     const lock = state === 'committing' || state === 'writing' ? await lockOf(batch) : undefined
     const committed = state === 'committed' ? sizes : sizes.slice(0, lock?.part ?? 0)
     return {
-      id, state: state === 'committed' ? state : lock === undefined && state !== 'writing' ? 'open' : 'committing', space: target, changes: sum(sizes), bytes, committed: sum(committed), createdAt,
-      expiresAt: new Date(endOf(batch)).toISOString(), ...first !== undefined && last !== undefined && { first, last }
+      id,
+      state: state === 'committed'
+        ? state
+        : lock === undefined && state !== 'writing'
+        ? 'open'
+        : 'committing',
+      space: target,
+      changes: sum(sizes),
+      bytes,
+      committed: sum(committed),
+      createdAt,
+      expiresAt: new Date(endOf(batch)).toISOString(),
+      ...first !== undefined && last !== undefined && { first, last }
     }
   }
 
-  /** Writes further parts and the batch that counts them, in one transaction. @throws Problem BATCH_STATE where the batch moved on */
-  async function stage (before: BatchRow | undefined, batch: BatchFields, changes: readonly PushedChange[]): Promise<BatchRow> {
+  /**
+   * Writes further parts and the batch that counts them, in one transaction. @throws Problem BATCH_STATE
+   * where the batch moved on
+   */
+  async function stage (
+    before: BatchRow | undefined,
+    batch: BatchFields,
+    changes: readonly PushedChange[]
+  ): Promise<BatchRow> {
     assertFit(changes)
     // Their parts, and the batch, are written in one transaction.
-    if (changes.length > limits.appendedChanges) throw overLimit('appendedChanges', limits.appendedChanges, changes.length, `a request stages at most ${limits.appendedChanges} changes`)
-    if ((changes[0]!.space ?? ME) !== batch.target) throw invalid('/changes/0/space', `the batch is for the space ${batch.target}`)
+    if (changes.length > limits.appendedChanges) {
+      throw overLimit(
+        'appendedChanges',
+        limits.appendedChanges,
+        changes.length,
+        `a request stages at most ${limits.appendedChanges} changes`
+      )
+    }
+    if ((changes[0]!.space ?? ME) !== batch.target) {
+      throw invalid('/changes/0/space', `the batch is for the space ${batch.target}`)
+    }
     const prepared = prepare(await inSpaceOf(context, changes), changes)
     const parts = partsOf(changes.map((change): StagedChange => {
       const { type, id, act } = change
       const precondition = preconditionOf(change)
-      return { type, id, act, ...act === 'put' && { content: prepared.get(change)!.content }, ...precondition && { precondition } }
+      return {
+        type,
+        id,
+        act,
+        ...act === 'put' && { content: prepared.get(change)!.content },
+        ...precondition && { precondition }
+      }
     }))
-    const after = { ...batch, sizes: [...batch.sizes, ...parts.map(({ size }) => size)], bytes: batch.bytes + parts.reduce((total, { text }) => total + Buffer.byteLength(text), 0) }
-    if (sum(after.sizes) > limits.batchChanges) throw overLimit('batchChanges', limits.batchChanges, sum(after.sizes), `a batch holds at most ${limits.batchChanges} changes`)
-    if (after.bytes > limits.batchBytes) throw overLimit('batchBytes', limits.batchBytes, after.bytes, `a batch holds at most ${limits.batchBytes} bytes`)
-    const rows = parts.map(({ text }, index) => putBatchPart(owner, { id: batch.id, part: batch.sizes.length + index + 1, changes: text, expiresAt: batch.expiresAt }))
-    if (await transact(store, [putBatch(owner, before, after), ...rows]) !== undefined) throw new Problem('BATCH_STATE', 'Another request changed the batch meanwhile. Ask for its state and go on from there.')
+    const after = {
+      ...batch,
+      sizes: [...batch.sizes, ...parts.map(({ size }) => size)],
+      bytes: batch.bytes + parts.reduce((total, { text }) => total + Buffer.byteLength(text), 0)
+    }
+    if (sum(after.sizes) > limits.batchChanges) {
+      throw overLimit(
+        'batchChanges',
+        limits.batchChanges,
+        sum(after.sizes),
+        `a batch holds at most ${limits.batchChanges} changes`
+      )
+    }
+    if (after.bytes > limits.batchBytes) {
+      throw overLimit(
+        'batchBytes',
+        limits.batchBytes,
+        after.bytes,
+        `a batch holds at most ${limits.batchBytes} bytes`
+      )
+    }
+    const rows = parts.map(({ text }, index) =>
+      putBatchPart(owner, {
+        id: batch.id,
+        part: batch.sizes.length + index + 1,
+        changes: text,
+        expiresAt: batch.expiresAt
+      })
+    )
+    if (await transact(store, [putBatch(owner, before, after), ...rows]) !== undefined) {
+      throw new Problem(
+        'BATCH_STATE',
+        'Another request changed the batch meanwhile. Ask for its state and go on from there.'
+      )
+    }
     return { ...owner, ...after }
   }
 
@@ -86,34 +163,64 @@ export function batches (context: Context) {
     /** Begins a batch with its first changes. @throws as `push` does for changes that can't be kept */
     async create (changes: readonly PushedChange[]): Promise<BatchStatus> {
       const at = now()
-      return status(await stage(undefined, { id: randomUUID(), state: 'open', target: changes[0]!.space ?? ME, sizes: [], bytes: 0, createdAt: new Date(at).toISOString(), expiresAt: Math.floor(at / 1000) + OPEN_SECONDS + KEPT_SECONDS }, changes))
+      return status(
+        await stage(undefined, {
+          id: randomUUID(),
+          state: 'open',
+          target: changes[0]!.space ?? ME,
+          sizes: [],
+          bytes: 0,
+          createdAt: new Date(at).toISOString(),
+          expiresAt: Math.floor(at / 1000) + OPEN_SECONDS + KEPT_SECONDS
+        }, changes)
+      )
     },
     status: async (id: string): Promise<BatchStatus> => status(await find(id)),
     /**
-     * Stages further changes behind the first `offset`, so that a request that is sent twice adds nothing twice.
+     * Stages further changes behind the first `offset`, so that a request that is sent twice adds nothing
+     * twice.
      * @throws Problem NOT_FOUND, BATCH_STATE with the number that is staged
      */
     async append (id: string, offset: number, changes: readonly PushedChange[]): Promise<BatchStatus> {
       const batch = await find(id)
       const staged = sum(batch.sizes)
       await assertOpen(batch)
-      if (offset !== staged) throw new Problem('BATCH_STATE', `The batch has ${staged} changes; go on from there.`, { current: await status(batch) })
+      if (offset !== staged) {
+        throw new Problem('BATCH_STATE', `The batch has ${staged} changes; go on from there.`, {
+          current: await status(batch)
+        })
+      }
       const { tenantId: _, spaceKind: __, spaceId: ___, ...fields } = batch
       return status(await stage(batch, { ...fields, state: 'open' }, changes))
     },
     /**
      * Commits all of it. Sent again it goes on where it stands, and answers the same.
-     * @throws Problem NOT_FOUND, PRECONDITION_FAILED with `results` of what stands in the way, CONFIRMATION_REQUIRED, QUOTA_EXCEEDED, CONTENTION
+     * @throws Problem NOT_FOUND, PRECONDITION_FAILED with `results` of what stands in the way,
+     *   CONFIRMATION_REQUIRED, QUOTA_EXCEEDED, CONTENTION
      */
     async commit (id: string, confirm: boolean): Promise<BatchStatus> {
       const batch = await find(id)
       if (batch.state === 'committed') return status(batch)
       const { space } = await inSpaceOf(context, [{ space: batch.target } as PushedChange])
       try {
-        await writer.staged.commit(store, space, owner, batch, !confirm, (rows, n) => assertPlaces({ ...context, space }, rows, n))
+        await writer.staged.commit(
+          store,
+          space,
+          owner,
+          batch,
+          !confirm,
+          (rows, n) => assertPlaces({ ...context, space }, rows, n)
+        )
       } catch (error) {
         if (!(error instanceof PreconditionFailed)) throw error
-        throw await refused({ ...context, space }, error.failed.map(({ definition, id }) => ({ type: definition.resource as PushedChange['type'], id })), error.failed)
+        throw await refused(
+          { ...context, space },
+          error.failed.map(({ definition, id }) => ({
+            type: definition.resource as PushedChange['type'],
+            id
+          })),
+          error.failed
+        )
       }
       return status(await find(id))
     },
@@ -122,12 +229,20 @@ export function batches (context: Context) {
       const batch = await find(id)
       const { tenantId: _, spaceKind: __, spaceId: ___, ...fields } = batch
       await assertOpen(batch)
-      if (await transact(store, [putBatch(owner, batch, { ...fields, state: 'abandoned' })]) !== undefined) throw committing()
+      if (await transact(store, [putBatch(owner, batch, { ...fields, state: 'abandoned' })]) !== undefined) {
+        throw committing()
+      }
     }
   }
 }
 
-const committing = () => new Problem('BATCH_STATE', 'The commit of the batch has begun; it can no longer be changed.')
+const committing = () =>
+  new Problem('BATCH_STATE', 'The commit of the batch has begun; it can no longer be changed.')
 const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0)
-const invalid = (pointer: string, detail: string) => new Problem('VALIDATION_FAILED', `${pointer}: ${detail}.`, { errors: [{ pointer, detail }] })
-const overLimit = (name: string, value: number, sent: number, detail: string) => new Problem('VALIDATION_FAILED', `Too much: ${detail}.`, { errors: [{ pointer: '/changes', detail }], limit: { name, value, sent } })
+const invalid = (pointer: string, detail: string) =>
+  new Problem('VALIDATION_FAILED', `${pointer}: ${detail}.`, { errors: [{ pointer, detail }] })
+const overLimit = (name: string, value: number, sent: number, detail: string) =>
+  new Problem('VALIDATION_FAILED', `Too much: ${detail}.`, {
+    errors: [{ pointer: '/changes', detail }],
+    limit: { name, value, sent }
+  })

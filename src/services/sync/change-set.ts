@@ -19,7 +19,10 @@ export interface ChangeSet {
   readonly at?: string
   /** The device that made the change, where it is known. */
   readonly sessionId?: string
-  /** Of a staged batch: its parts follow each other, and are told of once all are there. Who keeps them together shows all or nothing of it. */
+  /**
+   * Of a staged batch: its parts follow each other, and are told of once all are there. Who keeps them
+   * together shows all or nothing of it.
+   */
   readonly batch?: { readonly id: string, readonly part: number, readonly parts: number }
   readonly ops: readonly Op[]
 }

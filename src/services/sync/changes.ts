@@ -11,10 +11,12 @@ import type { Change, Precondition } from '../space/change.ts'
 import { nameOf } from '../space/rows.ts'
 
 /** One change of a push. */
-export type PushedChange = Base & (
-  { readonly type: 'bookmark', readonly record?: Static<typeof BookmarkInput> } |
-  { readonly type: 'setting', readonly record?: Static<typeof SettingInput> }
-)
+export type PushedChange =
+  & Base
+  & (
+    | { readonly type: 'bookmark', readonly record?: Static<typeof BookmarkInput> }
+    | { readonly type: 'setting', readonly record?: Static<typeof SettingInput> }
+  )
 interface Base {
   /** `me` where it is left out. All changes of a push are of one space. */
   readonly space?: string
@@ -24,19 +26,26 @@ interface Base {
   readonly ifMatch?: number
 }
 
-/** Whether changes can be written together: of one space, and each record once. @throws Problem VALIDATION_FAILED naming the change */
+/**
+ * Whether changes can be written together: of one space, and each record once. @throws Problem
+ * VALIDATION_FAILED naming the change
+ */
 export function assertFit (changes: readonly PushedChange[]): void {
   const seen = new Set<string>()
   for (const [index, { type, id, act, record, space = ME }] of changes.entries()) {
     const fault = space !== (changes[0]!.space ?? ME)
       ? ['space', 'all changes of a push are of one space']
       : seen.has(nameOf({ type, id }))
-        ? ['id', 'this record is in the push already; send its last state alone']
-        : (act === 'put') === (record === undefined)
-            ? ['record', act === 'put' ? 'is missing' : 'belongs to a put']
-            : undefined
+      ? ['id', 'this record is in the push already; send its last state alone']
+      : (act === 'put') === (record === undefined)
+      ? ['record', act === 'put' ? 'is missing' : 'belongs to a put']
+      : undefined
     seen.add(nameOf({ type, id }))
-    if (fault !== undefined) throw new Problem('VALIDATION_FAILED', `Change ${index}: ${fault[0]} ${fault[1]}.`, { errors: [{ pointer: `/changes/${index}/${fault[0]}`, detail: fault[1]! }] })
+    if (fault !== undefined) {
+      throw new Problem('VALIDATION_FAILED', `Change ${index}: ${fault[0]} ${fault[1]}.`, {
+        errors: [{ pointer: `/changes/${index}/${fault[0]}`, detail: fault[1]! }]
+      })
+    }
   }
 }
 
@@ -49,11 +58,18 @@ export async function inSpaceOf (context: Context, [first]: readonly PushedChang
   return space === ME ? context : memberships(context).enter(space, 'write')
 }
 
-export const preconditionOf = ({ ifMatch }: PushedChange): Precondition | undefined => ifMatch === undefined ? undefined : ifMatch === 0 ? { ifNoneMatch: true } : { ifMatch: [ifMatch] }
+export const preconditionOf = ({ ifMatch }: PushedChange): Precondition | undefined =>
+  ifMatch === undefined ? undefined : ifMatch === 0 ? { ifNoneMatch: true } : { ifMatch: [ifMatch] }
 
-/** The puts as they are to be written, by the changes that ask for them. @throws Problem whose pointers lead into the push */
+/**
+ * The puts as they are to be written, by the changes that ask for them. @throws Problem whose pointers lead
+ * into the push
+ */
 export function prepare (context: Context, changes: readonly PushedChange[]): Map<PushedChange, Change> {
-  const collections: Record<PushedChange['type'], Pick<Collection<never, never>, 'change'>> = { bookmark: bookmarks(context), setting: settings(context) }
+  const collections: Record<PushedChange['type'], Pick<Collection<never, never>, 'change'>> = {
+    bookmark: bookmarks(context),
+    setting: settings(context)
+  }
   return new Map(changes.flatMap((change, index) => {
     const { type, id, act, record } = change
     if (act === 'delete') return []
@@ -61,7 +77,10 @@ export function prepare (context: Context, changes: readonly PushedChange[]): Ma
       return [[change, collections[type].change(id, record as never, preconditionOf(change))]]
     } catch (error) {
       if (!(error instanceof Problem)) throw error
-      const errors = (error.extras.errors ?? []).map(({ pointer, detail }): Fault => ({ pointer: `/changes/${index}/record${pointer}`, detail }))
+      const errors = (error.extras.errors ?? []).map(({ pointer, detail }): Fault => ({
+        pointer: `/changes/${index}/record${pointer}`,
+        detail
+      }))
       throw new Problem(error.errorType, `Change ${index}: ${error.message}`, { ...error.extras, errors })
     }
   }))

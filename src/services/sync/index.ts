@@ -25,16 +25,27 @@ export function sync (context: Context) {
   const { store, space, userId, waiters } = context
   const groups = memberships(context)
 
-  /** The spaces of a cursor with the last change seen of each. A snapshot under way has nothing to wait for. */
+  /**
+   * The spaces of a cursor with the last change seen of each. A snapshot under way has nothing to wait for.
+   */
   function spacesOf (cursor: string): Map<SpaceKey, number> {
-    return new Map([...positionsOf(context, cursor)].map(([name, { n }]) => [name === ME ? space : groups.spaceOf(name.slice(GROUP.length)), n]))
+    return new Map(
+      [...positionsOf(context, cursor)].map((
+        [name, { n }]
+      ) => [name === ME ? space : groups.spaceOf(name.slice(GROUP.length)), n])
+    )
   }
 
-  async function pullWhenChanged ({ cursor, limit, wait = 0, signal = new AbortController().signal }: PullQuery): Promise<Pulled> {
+  async function pullWhenChanged (
+    { cursor, limit, wait = 0, signal = new AbortController().signal }: PullQuery
+  ): Promise<Pulled> {
     const until = Date.now() + wait
     let woken = false
-    for (let from = cursor; ;) {
-      const subscription = waiters.subscribe(store, from === undefined || wait === 0 ? [] : [...spacesOf(from).keys()])
+    for (let from = cursor;;) {
+      const subscription = waiters.subscribe(
+        store,
+        from === undefined || wait === 0 ? [] : [...spacesOf(from).keys()]
+      )
       try {
         const pulled = await pull(context, from, limit)
         const nothing = pulled.changes.length === 0 && !pulled.more && pulled.reset === undefined
@@ -52,14 +63,22 @@ export function sync (context: Context) {
     }
   }
 
-  /** Counts a connection that waits for changes. @returns what ends it @throws Problem TOO_MANY_CONNECTIONS */
+  /**
+   * Counts a connection that waits for changes. @returns what ends it @throws Problem TOO_MANY_CONNECTIONS
+   */
   const enter = () => waiters.enter(`${space.tenantId}#${userId}`)
 
   return {
     enter,
-    /** Changes after a cursor, or a snapshot; waits for `wait` milliseconds where there is nothing. @throws as `pull` */
+    /**
+     * Changes after a cursor, or a snapshot; waits for `wait` milliseconds where there is nothing. @throws as
+     * `pull`
+     */
     follow: pullWhenChanged,
-    /** As `follow`, as a connection of its own. @throws as `pull`, and Problem TOO_MANY_CONNECTIONS where it waits */
+    /**
+     * As `follow`, as a connection of its own. @throws as `pull`, and Problem TOO_MANY_CONNECTIONS where it
+     * waits
+     */
     async pull (query: PullQuery): Promise<Pulled> {
       if ((query.wait ?? 0) === 0) return pull(context, query.cursor, query.limit)
       const leave = enter()

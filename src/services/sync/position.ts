@@ -1,6 +1,6 @@
 /**
- * Where a device stands: in each space the last change that it has seen whole, and how far a snapshot got. On the wire
- * it is an opaque cursor (services/cursor.ts), bound to tenant and user.
+ * Where a device stands: in each space the last change that it has seen whole, and how far a snapshot got. On
+ * the wire it is an opaque cursor (services/cursor.ts), bound to tenant and user.
  */
 export type Positions = Map<string, Position>
 
@@ -9,7 +9,9 @@ export interface Position {
   readonly epoch: number
   /** Never HEAD's number, a clock or the highest revision seen: only what was delivered. */
   readonly n: number
-  /** While a snapshot is under way: the kind that it is at, and the last id of that kind that was delivered. */
+  /**
+   * While a snapshot is under way: the kind that it is at, and the last id of that kind that was delivered.
+   */
   readonly snapshot?: { readonly kind: number, readonly after?: string | undefined }
 }
 
@@ -19,10 +21,16 @@ export type Packed = [name: string, epoch: number, n: number, kind?: number, aft
 export function pack (positions: Positions): Packed[] {
   return [...positions].map(([name, { epoch, n, snapshot }]): Packed => {
     if (snapshot === undefined) return [name, epoch, n]
-    return snapshot.after === undefined ? [name, epoch, n, snapshot.kind] : [name, epoch, n, snapshot.kind, snapshot.after]
+    return snapshot.after === undefined
+      ? [name, epoch, n, snapshot.kind]
+      : [name, epoch, n, snapshot.kind, snapshot.after]
   })
 }
 
 export function unpack (packed: readonly Packed[]): Positions {
-  return new Map(packed.map(([name, epoch, n, kind, after]) => [name, { epoch, n, ...kind !== undefined && { snapshot: { kind, after } } }]))
+  return new Map(
+    packed.map((
+      [name, epoch, n, kind, after]
+    ) => [name, { epoch, n, ...kind !== undefined && { snapshot: { kind, after } } }])
+  )
 }

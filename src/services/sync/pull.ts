@@ -8,7 +8,9 @@ import { pack, unpack, type Packed, type Position, type Positions } from './posi
 import { beginSnapshot, snapshotPage } from './snapshot.ts'
 import { Expired, walk } from './walk.ts'
 
-/** An answer to a pull: apply the changes in order, keep the cursor, come again at once where there is more. */
+/**
+ * An answer to a pull: apply the changes in order, keep the cursor, come again at once where there is more.
+ */
 export interface Pulled {
   /** Present on the first page of a snapshot: what the device holds is to be dropped. */
   readonly reset?: true
@@ -39,7 +41,11 @@ export function positionsOf (context: Context, cursor: string): Positions {
 
 const bindingOf = ({ space, userId }: Context) => JSON.stringify(['sync', space.tenantId, userId])
 
-async function advance (context: Context, given: Positions | undefined, limit: number): Promise<Omit<Pulled, 'cursor'> & { positions: Positions }> {
+async function advance (
+  context: Context,
+  given: Positions | undefined,
+  limit: number
+): Promise<Omit<Pulled, 'cursor'> & { positions: Positions }> {
   const { store, space, now } = context
   const groups = memberships(context)
   const positions: Positions = given ?? new Map([[ME, await beginSnapshot(store, space, now())]])
@@ -59,14 +65,18 @@ async function advance (context: Context, given: Positions | undefined, limit: n
       more = true
       return
     }
-    const walked = await walk(context, spaceOf(name), name, position, { limit: limit - ops, maxBytes: MAX_PAGE_BYTES - bytes })
+    const walked = await walk(context, spaceOf(name), name, position, {
+      limit: limit - ops,
+      maxBytes: MAX_PAGE_BYTES - bytes
+    })
     for (const change of walked.changes) add(change)
     positions.set(name, walked.position)
     more ||= walked.more
   }
 
   function add (change: ChangeSet): void {
-    // The last part of a batch is told of also where all that it did was done anew: who waits for it has to see it.
+    // The last part of a batch is told of also where all that it did was done anew: who waits for it has to
+    // see it.
     if (change.ops.length === 0 && change.batch === undefined) return
     changes.push(change)
     ops += change.ops.length
@@ -75,7 +85,11 @@ async function advance (context: Context, given: Positions | undefined, limit: n
 
   try {
     await advanceSpace(ME, positions.get(ME)!)
-    for (const { id, act } of changes.flatMap(({ ops }) => ops).filter(({ type }) => type === membership.resource)) {
+    for (
+      const { id, act } of changes.flatMap(({ ops }) => ops).filter(({ type }) =>
+        type === membership.resource
+      )
+    ) {
       const name = GROUP + id
       if (act === 'leave') positions.delete(name)
       // Who left and came back between two pulls goes on where it was: the log has no hole.
@@ -93,7 +107,13 @@ async function advance (context: Context, given: Positions | undefined, limit: n
       await advanceSpace(name, positions.get(name)!)
     }
   } catch (error) {
-    if (error instanceof Expired) throw new Problem('CURSOR_EXPIRED', 'The log does not reach back that far. Pull without a cursor: the answer begins a snapshot.', { snapshot: '/v1/sync', headers: { link: '</v1/sync>; rel="alternate"' } })
+    if (error instanceof Expired) {
+      throw new Problem(
+        'CURSOR_EXPIRED',
+        'The log does not reach back that far. Pull without a cursor: the answer begins a snapshot.',
+        { snapshot: '/v1/sync', headers: { link: '</v1/sync>; rel="alternate"' } }
+      )
+    }
     throw error
   }
   return { ...given === undefined && { reset: true }, changes, positions, more }

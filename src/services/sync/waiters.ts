@@ -3,7 +3,10 @@ import { Problem } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
 import { readHead } from '../space/rows.ts'
 
-/** How often a space that someone waits for is looked at, for what other processes write: half an RCU each time. */
+/**
+ * How often a space that someone waits for is looked at, for what other processes write: half an RCU each
+ * time.
+ */
 const POLL_MS = 1000
 
 /** Someone who waits for changes of some spaces. */
@@ -13,17 +16,17 @@ export interface Subscription {
    * @param seen change numbers by `spaceName`
    * @returns false where time was up, or the signal came, first
    */
-  beyond (seen: ReadonlyMap<string, number>, milliseconds: number, signal: AbortSignal): Promise<boolean>
-  end (): void
+  beyond(seen: ReadonlyMap<string, number>, milliseconds: number, signal: AbortSignal): Promise<boolean>
+  end(): void
 }
 
 export interface Waiters {
   /** A space has gone on, as a writer of this process knows. */
   readonly wake: (space: SpaceKey, n: number) => void
   /** From now on nothing that happens in the spaces is missed: subscribe, then look, then wait. */
-  subscribe (store: Store, spaces: readonly SpaceKey[]): Subscription
+  subscribe(store: Store, spaces: readonly SpaceKey[]): Subscription
   /** Counts a connection of a user. @returns what ends it @throws Problem TOO_MANY_CONNECTIONS */
-  enter (user: string): () => void
+  enter(user: string): () => void
 }
 
 interface Active {
@@ -34,8 +37,8 @@ interface Active {
 }
 
 /**
- * Wakes who waits: at once for what this process commits, within about a second for what others do. However many wait
- * for a space, it is looked at once a second; nobody waits, nothing is read.
+ * Wakes who waits: at once for what this process commits, within about a second for what others do. However
+ * many wait for a space, it is looked at once a second; nobody waits, nothing is read.
  */
 export function createWaiters (connectionsPerUser: number): Waiters {
   const active = new Map<string, Active>()
@@ -55,38 +58,58 @@ export function createWaiters (connectionsPerUser: number): Waiters {
       if (looking) return
       looking = true
       // A look that fails is made up for by the next one, and by the pull at the end of the wait.
-      readHead(store, key, false).then((head) => { advance(name, head?.n ?? 0) }, () => {}).finally(() => { looking = false })
+      readHead(store, key, false).then((head) => {
+        advance(name, head?.n ?? 0)
+      }, () => {}).finally(() => {
+        looking = false
+      })
     }, POLL_MS)
-    return { n: 0, listeners: new Set(), stop: () => { clearInterval(timer); active.delete(name) } }
+    return {
+      n: 0,
+      listeners: new Set(),
+      stop: () => {
+        clearInterval(timer)
+        active.delete(name)
+      }
+    }
   }
 
   return {
-    wake: (space, n) => { advance(spaceName(space), n) },
+    wake: (space, n) => {
+      advance(spaceName(space), n)
+    },
 
     subscribe (store, spaces) {
       let notify = () => {}
-      const listener = () => { notify() }
+      const listener = () => {
+        notify()
+      }
       for (const key of spaces) {
         const space = active.get(spaceName(key)) ?? activate(store, key)
         active.set(spaceName(key), space)
         space.listeners.add(listener)
       }
       return {
-        beyond: (seen, milliseconds, signal) => new Promise((resolve) => {
-          const isBeyond = () => [...seen].some(([name, n]) => (active.get(name)?.n ?? 0) > n)
-          const settle = (result: boolean) => {
-            clearTimeout(timer)
-            signal.removeEventListener('abort', stopped)
-            notify = () => {}
-            resolve(result)
-          }
-          const stopped = () => { settle(false) }
-          const timer = setTimeout(stopped, milliseconds)
-          signal.addEventListener('abort', stopped)
-          notify = () => { if (isBeyond()) settle(true) }
-          if (signal.aborted) stopped()
-          else notify()
-        }),
+        beyond: (seen, milliseconds, signal) =>
+          new Promise((resolve) => {
+            const isBeyond = () => [...seen].some(([name, n]) => (active.get(name)?.n ?? 0) > n)
+            const settle = (result: boolean) => {
+              clearTimeout(timer)
+              signal.removeEventListener('abort', stopped)
+              notify = () => {}
+              resolve(result)
+            }
+            const stopped = () => {
+              settle(false)
+            }
+            const timer = setTimeout(stopped, milliseconds)
+            signal.addEventListener('abort', stopped)
+            notify = () => {
+              if (isBeyond()) settle(true)
+            }
+            if (signal.aborted) stopped()
+            else notify()
+          }),
         end () {
           for (const key of spaces) {
             const space = active.get(spaceName(key))
@@ -99,7 +122,13 @@ export function createWaiters (connectionsPerUser: number): Waiters {
 
     enter (user) {
       const open = (connections.get(user) ?? 0) + 1
-      if (open > connectionsPerUser) throw new Problem('TOO_MANY_CONNECTIONS', `${connectionsPerUser} connections of yours wait here already. Close one, or wait for changes once a device.`, { retryAfter: 1, limit: { name: 'connectionsPerUser', value: connectionsPerUser, sent: open } })
+      if (open > connectionsPerUser) {
+        throw new Problem(
+          'TOO_MANY_CONNECTIONS',
+          `${connectionsPerUser} connections of yours wait here already. Close one, or wait for changes once a device.`,
+          { retryAfter: 1, limit: { name: 'connectionsPerUser', value: connectionsPerUser, sent: open } }
+        )
+      }
       connections.set(user, open)
       return () => {
         const left = connections.get(user)! - 1

@@ -11,24 +11,40 @@ import { xbel } from './xbel.ts'
 const PIECE = 32_768
 
 /** A file, piece by piece. */
-export interface Exported { readonly type: string, readonly name: string, readonly pieces: AsyncIterable<string> }
+export interface Exported {
+  readonly type: string
+  readonly name: string
+  readonly pieces: AsyncIterable<string>
+}
 
 /** All bookmarks and folders of the space as they are at one moment, as a file that an import takes. */
 export async function exportFile (context: Context, format: Format): Promise<Exported> {
   const shelf = await context.shelves.open(context)
-  if (format === 'json') return { type: 'application/json; charset=utf-8', name: 'bookmarks.json', pieces: inPieces(json([...shelf.records.values()])) }
+  if (format === 'json') {
+    return {
+      type: 'application/json; charset=utf-8',
+      name: 'bookmarks.json',
+      pieces: inPieces(json([...shelf.records.values()]))
+    }
+  }
   const writing = format === 'html' ? netscape : xbel
-  return { type: writing.type, name: `bookmarks.${writing.extension}`, pieces: inPieces(nested(writing, treeOf(shelf))) }
+  return {
+    type: writing.type,
+    name: `bookmarks.${writing.extension}`,
+    pieces: inPieces(nested(writing, treeOf(shelf)))
+  }
 }
 
-function * json (records: readonly BookmarkRecord[]): Generator<string> {
+function* json (records: readonly BookmarkRecord[]): Generator<string> {
   yield `{"format":"${JSON_FORMAT}","version":${JSON_VERSION},"bookmarks":[`
-  for (const [index, record] of records.entries()) yield `${index === 0 ? '' : ','}\n${JSON.stringify(record)}`
+  for (const [index, record] of records.entries()) {
+    yield `${index === 0 ? '' : ','}\n${JSON.stringify(record)}`
+  }
   yield '\n]}\n'
 }
 
 /** The tree, a folder and then what is in it. Without recursion: it is as deep as it is. */
-function * nested (writing: Writing, tree: ReturnType<typeof treeOf>): Generator<string> {
+function* nested (writing: Writing, tree: ReturnType<typeof treeOf>): Generator<string> {
   yield writing.head
   const open = [tree.children(undefined).values()]
   while (open.length > 0) {
@@ -45,7 +61,7 @@ function * nested (writing: Writing, tree: ReturnType<typeof treeOf>): Generator
 }
 
 /** Joins texts to pieces of some size; between two of them others get their turn. */
-async function * inPieces (texts: Iterable<string>): AsyncGenerator<string> {
+async function* inPieces (texts: Iterable<string>): AsyncGenerator<string> {
   let piece: string[] = []
   let size = 0
   for (const text of texts) {

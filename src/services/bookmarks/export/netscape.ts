@@ -10,18 +10,22 @@ export interface Writing {
   readonly extension: string
   readonly head: string
   readonly tail: string
-  bookmark (record: BookmarkRecord, depth: number): string
-  openFolder (record: BookmarkRecord, depth: number): string
-  closeFolder (depth: number): string
+  bookmark(record: BookmarkRecord, depth: number): string
+  openFolder(record: BookmarkRecord, depth: number): string
+  closeFolder(depth: number): string
 }
 
 const indent = (depth: number) => '    '.repeat(Math.min(depth, 32) + 1)
 
-/** Netscape bookmarks, which every browser imports. Only http and https are links: whoever opens the file and clicks opens a page, and nothing else. */
+/**
+ * Netscape bookmarks, which every browser imports. Only http and https are links: whoever opens the file and
+ * clicks opens a page, and nothing else.
+ */
 export const netscape: Writing = {
   type: 'text/html; charset=utf-8',
   extension: 'html',
-  head: '<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<META HTTP-EQUIV="Content-Type" CONTENT="text/html; charset=UTF-8">\n<TITLE>Bookmarks</TITLE>\n<H1>Bookmarks</H1>\n<DL><p>\n',
+  head:
+    '<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<META HTTP-EQUIV="Content-Type" CONTENT="text/html; charset=UTF-8">\n<TITLE>Bookmarks</TITLE>\n<H1>Bookmarks</H1>\n<DL><p>\n',
   tail: '</DL><p>\n',
   bookmark: (record, depth) => item('A', record, depth),
   openFolder: (record, depth) => `${item('H3', record, depth)}${indent(depth)}<DL><p>\n`,
@@ -39,14 +43,14 @@ function item (element: 'A' | 'H3', record: BookmarkRecord, depth: number): stri
     ...JSON.stringify(tagsOf(joined)) !== JSON.stringify(tags) && { tags },
     ...!createdAt.endsWith('.000Z') && { createdAt }
   })
-  const attributes = [
-    isLink && `HREF="${escaped(url)}"`,
-    `ADD_DATE="${seconds(createdAt)}"`,
-    `LAST_MODIFIED="${seconds(updatedAt)}"`,
-    tags.length > 0 && `TAGS="${escaped(tagsOf(joined).join(','))}"`,
-    packed !== undefined && `${EXACT_ATTRIBUTE.toUpperCase()}="${escaped(packed)}"`
-  ].filter((attribute) => attribute !== false)
-  return `${indent(depth)}<DT><${element} ${attributes.join(' ')}>${escaped(title)}</${element}>\n${description === undefined ? '' : `${indent(depth)}<DD>${escaped(description)}\n`}`
+  const attributes = [isLink && `HREF="${escaped(url)}"`, `ADD_DATE="${seconds(createdAt)}"`,
+    `LAST_MODIFIED="${seconds(updatedAt)}"`, tags.length > 0 && `TAGS="${escaped(tagsOf(joined).join(','))}"`,
+    packed !== undefined && `${EXACT_ATTRIBUTE.toUpperCase()}="${escaped(packed)}"`].filter((attribute) =>
+      attribute !== false
+    )
+  return `${indent(depth)}<DT><${element} ${attributes.join(' ')}>${escaped(title)}</${element}>\n${
+    description === undefined ? '' : `${indent(depth)}<DD>${escaped(description)}\n`
+  }`
 }
 
 const seconds = (time: string) => Math.floor(Date.parse(time) / 1000)

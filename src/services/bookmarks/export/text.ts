@@ -12,12 +12,21 @@ export const escaped = (text: string) => escapeUTF8(text)
 const shown = (text: string) => text.replace(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]/g, '\ufffd')
 
 /** A record as a file can show it, and what is exact where that is not all of it. */
-export interface Shown { readonly title: string, readonly url: string | undefined, readonly description: string | undefined, readonly exact: Exact }
+export interface Shown {
+  readonly title: string
+  readonly url: string | undefined
+  readonly description: string | undefined
+  readonly exact: Exact
+}
 
 /** @returns the texts as their reader will read them from a file, white space and all */
 export function show ({ title, url, description, favorite }: BookmarkRecord): Shown {
   const line = shown(lineOf(title))
-  const href = url === undefined ? undefined : shown(url.trim()) === url && lineOf(url) === url ? url : spelled(url)
+  const href = url === undefined
+    ? undefined
+    : shown(url.trim()) === url && lineOf(url) === url
+    ? url
+    : spelled(url)
   const lines = description === undefined ? undefined : shown(description.replace(/\r\n?/g, '\n').trim())
   const exact: Exact = {
     ...line !== title && { title },

@@ -35,16 +35,16 @@ export interface Parsed {
 /** A parser that is fed a text piece by piece. */
 export interface Parser {
   /** @throws Problem MALFORMED_BODY */
-  write (piece: string): void
+  write(piece: string): void
   /** @throws Problem MALFORMED_BODY */
-  end (): Parsed
+  end(): Parsed
 }
 
 /** What parsers share: it counts entries, and what is ignored. */
 export interface Collector extends Parsed {
   /** @throws Problem VALIDATION_FAILED naming importEntries */
-  add (entry: Entry): void
-  ignore (name: string): void
+  add(entry: Entry): void
+  ignore(name: string): void
 }
 
 /** Names of what is ignored that are told apart. A file may make up any number. */
@@ -75,8 +75,8 @@ const WEBKIT_EPOCH = 11_644_473_600_000_000
 const DAY_MS = 86_400_000
 
 /**
- * A time as files have it: seconds, milliseconds or microseconds since 1970, told apart by their size; microseconds since
- * 1601; or RFC 3339 text.
+ * A time as files have it: seconds, milliseconds or microseconds since 1970, told apart by their size;
+ * microseconds since 1601; or RFC 3339 text.
  * @param now milliseconds; a bookmark is not from the future
  * @returns RFC 3339 in UTC, undefined where there is no time (empty, or 0), null where it can't be read
  */
@@ -84,15 +84,24 @@ export function timeOf (text: string | undefined, now: number): string | undefin
   const given = text?.trim() ?? ''
   const number = Number(given)
   if (given === '' || number === 0) return undefined
-  const ms = Number.isNaN(number) ? Date.parse(given) : number < 1e11 ? number * 1000 : number < 1e14 ? number : number / 1000 > now + DAY_MS ? (number - WEBKIT_EPOCH) / 1000 : number / 1000
+  const ms = Number.isNaN(number)
+    ? Date.parse(given)
+    : number < 1e11
+    ? number * 1000
+    : number < 1e14
+    ? number
+    : number / 1000 > now + DAY_MS
+    ? (number - WEBKIT_EPOCH) / 1000
+    : number / 1000
   return ms >= 0 && ms <= now + DAY_MS ? new Date(Math.floor(ms)).toISOString() : null
 }
 
 /** Puts a time into an entry, or a remark where it can't be read. */
 export function setTime (entry: Entry, text: string | undefined, now: number): void {
   const time = timeOf(text, now)
-  if (time === null) entry.remarks.push(`its date "${text!.slice(0, 40)}" can't be read: it counts as made now`)
-  else if (time !== undefined) entry.createdAt = time
+  if (time === null) {
+    entry.remarks.push(`its date "${text!.slice(0, 40)}" can't be read: it counts as made now`)
+  } else if (time !== undefined) entry.createdAt = time
 }
 
 /** Tags as attributes have them: with commas between. */

@@ -35,7 +35,12 @@ export interface ImportRequest {
 }
 
 /** One entry of which there is something to be said. */
-export interface Told { readonly line?: number, readonly title: string, readonly url?: string, readonly reason: string }
+export interface Told {
+  readonly line?: number
+  readonly title: string
+  readonly url?: string
+  readonly reason: string
+}
 
 /** What an import did, or would do. */
 export interface ImportReport {
@@ -60,14 +65,20 @@ export interface ImportReport {
 export type Progress = { readonly read: number } | { readonly written: number, readonly of: number }
 
 /**
- * Brings bookmarks of a file into the space of `context`. Up to `batchChanges` changes are committed as one; of a larger
- * file whole batches, and an import that ends half way is gone on with by sending the file again.
+ * Brings bookmarks of a file into the space of `context`. Up to `batchChanges` changes are committed as one;
+ * of a larger file whole batches, and an import that ends half way is gone on with by sending the file again.
  * @throws Problem MALFORMED_BODY, VALIDATION_FAILED naming importEntries, QUOTA_EXCEEDED, CONTENTION
  */
-export async function importFile (context: Context, request: ImportRequest, progress: (done: Progress) => void = () => {}): Promise<ImportReport> {
+export async function importFile (
+  context: Context,
+  request: ImportRequest,
+  progress: (done: Progress) => void = () => {}
+): Promise<ImportReport> {
   if (context.idempotency !== undefined) {
     const detail = 'is not taken here: an import that is repeated adds nothing'
-    throw new Problem('VALIDATION_FAILED', `Idempotency-Key ${detail}.`, { errors: [{ pointer: 'headers/idempotency-key', detail }] })
+    throw new Problem('VALIDATION_FAILED', `Idempotency-Key ${detail}.`, {
+      errors: [{ pointer: 'headers/idempotency-key', detail }]
+    })
   }
   const { text, encoding } = decode(request.bytes, request.charset)
   const format = request.format ?? formatOf(text)
@@ -79,12 +90,30 @@ export async function importFile (context: Context, request: ImportRequest, prog
     const plan = await planImport(await context.shelves.open(context), entries, request.folderId)
     const fresh = plan.changes.filter(({ basedOn }) => basedOn === undefined).length
     const count = fresh === 0 ? 0 : (await readHead(context.store, context.space))?.count ?? 0
-    if (fresh > 0 && count + fresh > spaceRecords) throw new Problem('QUOTA_EXCEEDED', `The space would hold ${count + fresh} records; it may hold ${spaceRecords}. Nothing of the file was written.`, { limit: { name: 'spaceRecords', value: spaceRecords, sent: count + fresh } })
-    const told = plan.fates.map((fate) => fate.fate === 'unchanged' && done.has(fate.id!) ? { ...fate, fate: done.get(fate.id!)! } : fate)
+    if (fresh > 0 && count + fresh > spaceRecords) {
+      throw new Problem(
+        'QUOTA_EXCEEDED',
+        `The space would hold ${
+          count + fresh
+        } records; it may hold ${spaceRecords}. Nothing of the file was written.`,
+        { limit: { name: 'spaceRecords', value: spaceRecords, sent: count + fresh } }
+      )
+    }
+    const told = plan.fates.map((fate) =>
+      fate.fate === 'unchanged' && done.has(fate.id!) ? { ...fate, fate: done.get(fate.id!)! } : fate
+    )
     if (request.dryRun) return told
     const all = done.size + plan.changes.length
-    for (const batch of await batchesOf(plan.changes, batchChanges, context.config.limits.batchBytes * BATCH_SHARE)) {
-      await writeAll(context, batch, false).catch((error: unknown) => { throw error instanceof PreconditionFailed ? new Superseded() : error })
+    for (
+      const batch of await batchesOf(
+        plan.changes,
+        batchChanges,
+        context.config.limits.batchBytes * BATCH_SHARE
+      )
+    ) {
+      await writeAll(context, batch, false).catch((error: unknown) => {
+        throw error instanceof PreconditionFailed ? new Superseded() : error
+      })
       for (const { id, basedOn } of batch) done.set(id, basedOn === undefined ? 'created' : 'merged')
       progress({ written: done.size, of: all })
     }
@@ -93,10 +122,23 @@ export async function importFile (context: Context, request: ImportRequest, prog
   return { format, encoding, dryRun: request.dryRun, ...reportOf(fates), ignored }
 }
 
-async function parse (context: Context, text: string, format: Format, progress: (done: Progress) => void): Promise<Parsed> {
+async function parse (
+  context: Context,
+  text: string,
+  format: Format,
+  progress: (done: Progress) => void
+): Promise<Parsed> {
   const { importEntries } = context.config.limits
   const detail = `holds more than ${importEntries} bookmarks and folders`
-  const collector = createCollector(importEntries, () => new Problem('VALIDATION_FAILED', `The file ${detail}; nothing of it was written. Import it in pieces.`, { errors: [{ pointer: '', detail }], limit: { name: 'importEntries', value: importEntries } }))
+  const collector = createCollector(
+    importEntries,
+    () =>
+      new Problem(
+        'VALIDATION_FAILED',
+        `The file ${detail}; nothing of it was written. Import it in pieces.`,
+        { errors: [{ pointer: '', detail }], limit: { name: 'importEntries', value: importEntries } }
+      )
+  )
   const parser = parserOf(format, text, collector, context.now())
   let told = 0
   for (let at = 0; at < text.length; at += PIECE) {
@@ -112,7 +154,11 @@ function parserOf (format: Format, text: string, collector: Collector, now: numb
   return format === 'xbel' ? xbelParser(collector, now) : jsonParser(collector, now)
 }
 
-async function batchesOf (changes: readonly StagedChange[], most: number, mostBytes: number): Promise<StagedChange[][]> {
+async function batchesOf (
+  changes: readonly StagedChange[],
+  most: number,
+  mostBytes: number
+): Promise<StagedChange[][]> {
   const batches: StagedChange[][] = []
   let bytes = Infinity
   for (const [index, change] of changes.entries()) {
@@ -144,7 +190,13 @@ function reportOf (fates: readonly Fate[]): Omit<ImportReport, 'format' | 'encod
 }
 
 function tell ({ line, title, url }: Fate['entry'], reason: string): Told {
-  return { ...line !== undefined && { line }, title: cut(title), ...url !== undefined && { url: cut(url) }, reason }
+  return {
+    ...line !== undefined && { line },
+    title: cut(title),
+    ...url !== undefined && { url: cut(url) },
+    reason
+  }
 }
 
-const cut = (text: string) => text.length > MAX_TOLD ? `${text.slice(0, MAX_TOLD).toWellFormed()}...` : text.toWellFormed()
+const cut = (text: string) =>
+  text.length > MAX_TOLD ? `${text.slice(0, MAX_TOLD).toWellFormed()}...` : text.toWellFormed()

@@ -8,14 +8,18 @@ import { timeOf, type Collector, type Entry, type Parser } from './entry.ts'
 export const JSON_FORMAT = 'sync-hub-bookmarks'
 export const JSON_VERSION = 1
 
-const KNOWN = new Set(['id', 'kind', 'url', 'title', 'description', 'tags', 'folderId', 'position', 'favorite', 'createdAt', 'updatedAt', 'rev'])
+const KNOWN = new Set(['id', 'kind', 'url', 'title', 'description', 'tags', 'folderId', 'position',
+  'favorite', 'createdAt', 'updatedAt', 'rev'])
 
 /**
  * The hub's own JSON, as the export writes it: records as they travel. Order is of no matter.
  * @param now milliseconds
  */
 export function jsonParser (collector: Collector, now: number): Parser {
-  const parser = new JSONParser({ paths: ['$.format', '$.version', '$.bookmarks', '$.bookmarks.*'], keepStack: false })
+  const parser = new JSONParser({
+    paths: ['$.format', '$.version', '$.bookmarks', '$.bookmarks.*'],
+    keepStack: false
+  })
   const folderIds = new Map<Entry, string>()
   let [format, version, isList]: unknown[] = []
   parser.onValue = ({ value, key, stack }) => {
@@ -26,7 +30,9 @@ export function jsonParser (collector: Collector, now: number): Parser {
     else if (key === 'version') version = value
     else isList = Array.isArray(value)
   }
-  parser.onError = (error) => { throw malformed(error.message.slice(0, 200)) }
+  parser.onError = (error) => {
+    throw malformed(error.message.slice(0, 200))
+  }
 
   function read (value: unknown): void {
     const entry: Entry = { kind: 'bookmark', parent: undefined, title: '', tags: [], remarks: [] }
@@ -37,23 +43,40 @@ export function jsonParser (collector: Collector, now: number): Parser {
     }
     const given = value as Record<string, unknown>
     for (const name of Object.keys(given)) if (!KNOWN.has(name)) collector.ignore(name)
-    const wrong = ['id', 'kind', 'url', 'title', 'description', 'folderId', 'position', 'createdAt'].find((name) => given[name] !== undefined && typeof given[name] !== 'string')
-      ?? (given.favorite !== undefined && typeof given.favorite !== 'boolean' ? 'favorite' : undefined)
-      ?? (given.tags !== undefined && !(Array.isArray(given.tags) && given.tags.every((tag) => typeof tag === 'string')) ? 'tags' : undefined)
-    const { id, kind, url, title = '', description, tags = [], folderId, position, favorite, createdAt } = given as { [name: string]: string | undefined } & { tags?: string[], favorite?: boolean }
+    const wrong =
+      ['id', 'kind', 'url', 'title', 'description', 'folderId', 'position', 'createdAt'].find((name) =>
+        given[name] !== undefined && typeof given[name] !== 'string'
+      ) ??
+        (given.favorite !== undefined && typeof given.favorite !== 'boolean' ? 'favorite' : undefined) ??
+        (given.tags !== undefined &&
+            !(Array.isArray(given.tags) && given.tags.every((tag) => typeof tag === 'string'))
+          ? 'tags'
+          : undefined)
+    const { id, kind, url, title = '', description, tags = [], folderId, position, favorite, createdAt } =
+      given as { [name: string]: string | undefined } & { tags?: string[], favorite?: boolean }
     entry.title = typeof title === 'string' ? title : ''
     if (typeof url === 'string') entry.url = url
     if (wrong !== undefined) entry.refused = `its "${wrong}" is of a wrong type`
-    else if (kind !== undefined && kind !== 'bookmark' && kind !== 'folder') entry.refused = `its kind "${kind.slice(0, 40)}" is not known`
+    else if (kind !== undefined && kind !== 'bookmark' && kind !== 'folder') {
+      entry.refused = `its kind "${kind.slice(0, 40)}" is not known`
+    }
     if (entry.refused !== undefined) return
-    Object.assign(entry, { kind: kind ?? 'bookmark', description, tags: [...new Set(tags)], position, favorite })
+    Object.assign(entry, {
+      kind: kind ?? 'bookmark',
+      description,
+      tags: [...new Set(tags)],
+      position,
+      favorite
+    })
     const time = timeOf(createdAt, now)
-    if (time === null) entry.remarks.push('its createdAt can\'t be read: it counts as made now')
+    if (time === null) entry.remarks.push("its createdAt can't be read: it counts as made now")
     else entry.createdAt = time
     if (id !== undefined && PLAIN_ID.test(id) && !RESERVED_IDS.has(id)) entry.id = id
     else if (id !== undefined) entry.remarks.push('its id is not one that the hub takes: it gets another')
     if (folderId !== undefined && PLAIN_ID.test(folderId)) folderIds.set(entry, folderId)
-    else if (folderId !== undefined) entry.remarks.push('its folderId is not one that the hub takes: it is put at the root')
+    else if (folderId !== undefined) {
+      entry.remarks.push('its folderId is not one that the hub takes: it is put at the root')
+    }
   }
 
   return {
@@ -64,7 +87,11 @@ export function jsonParser (collector: Collector, now: number): Parser {
     },
     end () {
       if (!parser.isEnded) parser.end()
-      if (format !== JSON_FORMAT || version !== JSON_VERSION || isList !== true) throw malformed(`It is not what the export writes: {"format":"${JSON_FORMAT}","version":${JSON_VERSION},"bookmarks":[...]}.`)
+      if (format !== JSON_FORMAT || version !== JSON_VERSION || isList !== true) {
+        throw malformed(
+          `It is not what the export writes: {"format":"${JSON_FORMAT}","version":${JSON_VERSION},"bookmarks":[...]}.`
+        )
+      }
       return { ...collector, entries: nested(collector.entries, folderIds) }
     }
   }
@@ -72,7 +99,9 @@ export function jsonParser (collector: Collector, now: number): Parser {
 
 /** Links entries to the folders of the file that they are in, and puts each folder before what is in it. */
 function nested (entries: readonly Entry[], folderIds: ReadonlyMap<Entry, string>): Entry[] {
-  const folders = new Map(entries.filter(({ kind, id }) => kind === 'folder' && id !== undefined).map((entry) => [entry.id!, entry]))
+  const folders = new Map(
+    entries.filter(({ kind, id }) => kind === 'folder' && id !== undefined).map((entry) => [entry.id!, entry])
+  )
   for (const [entry, folderId] of folderIds) {
     const parent = folders.get(folderId)
     if (parent === undefined) entry.folderId = folderId
@@ -83,9 +112,15 @@ function nested (entries: readonly Entry[], folderIds: ReadonlyMap<Entry, string
   for (const start of entries) {
     // From the entry up to what is sorted already, then down again: no recursion, however deep it is.
     const path: Entry[] = []
-    for (let entry: Entry | undefined = start; entry !== undefined && state.get(entry) !== 'done'; entry = entry.parent) {
+    for (
+      let entry: Entry | undefined = start;
+      entry !== undefined && state.get(entry) !== 'done';
+      entry = entry.parent
+    ) {
       if (state.get(entry) === 'open') {
-        for (const circular of path.slice(path.indexOf(entry))) circular.refused = 'the folders of the file are in each other, in a circle'
+        for (const circular of path.slice(path.indexOf(entry))) {
+          circular.refused = 'the folders of the file are in each other, in a circle'
+        }
         entry.parent = undefined
         break
       }
@@ -100,4 +135,5 @@ function nested (entries: readonly Entry[], folderIds: ReadonlyMap<Entry, string
   return sorted
 }
 
-const malformed = (detail: string) => new Problem('MALFORMED_BODY', detail, { errors: [{ pointer: '', detail }] })
+const malformed = (detail: string) =>
+  new Problem('MALFORMED_BODY', detail, { errors: [{ pointer: '', detail }] })

@@ -13,9 +13,10 @@ const HEADINGS = new Set(['h1', 'h2', 'h4', 'h5', 'h6'])
 const LISTS = new Set(['dl', 'ul', 'ol'])
 
 /**
- * Netscape bookmark files, as browsers and services write them: DT, H3, A, DD and DL in any nesting, and lists below a
- * heading. Read from the tokens of htmlparser2 and not from its tree of elements, because the format is not well-formed HTML: what
- * counts is the order of tags. Time and memory are linear in the text, however it is nested.
+ * Netscape bookmark files, as browsers and services write them: DT, H3, A, DD and DL in any nesting, and
+ * lists below a heading. Read from the tokens of htmlparser2 and not from its tree of elements, because the
+ * format is not well-formed HTML: what counts is the order of tags. Time and memory are linear in the text,
+ * however it is nested.
  * @param text all of it; `write` is told the same text piece by piece
  * @param now milliseconds
  */
@@ -37,7 +38,11 @@ export function netscapeParser (text: string, collector: Collector, now: number)
   const exact = new Map<Entry, string>()
 
   function lineAt (offset: number): number {
-    for (let next = text.indexOf('\n', counted); next !== -1 && next < offset; next = text.indexOf('\n', counted)) {
+    for (
+      let next = text.indexOf('\n', counted);
+      next !== -1 && next < offset;
+      next = text.indexOf('\n', counted)
+    ) {
       line++
       counted = next + 1
     }
@@ -48,7 +53,11 @@ export function netscapeParser (text: string, collector: Collector, now: number)
     if (field === 'title') (item ?? heading)!.title = lineOf(into!.join(''))
     else if (field === 'description') {
       const description = into!.join('').replaceAll('\r\n', '\n').trim()
-      if (description !== '') item!.description = item!.description === undefined ? description : `${item!.description}\n${description}`
+      if (description !== '') {
+        item!.description = item!.description === undefined
+          ? description
+          : `${item!.description}\n${description}`
+      }
     }
     field = into = undefined
   }
@@ -74,7 +83,10 @@ export function netscapeParser (text: string, collector: Collector, now: number)
     if (LISTS.has(name)) {
       if (name === 'dl' || heading !== undefined) finishField()
       // A first heading above a DL names the whole; above a plain list (Pocket) it is a folder.
-      if (heading !== undefined && (name !== 'dl' || pending === undefined) && !(name === 'dl' && levels.length === 1)) {
+      if (
+        heading !== undefined && (name !== 'dl' || pending === undefined) &&
+        !(name === 'dl' && levels.length === 1)
+      ) {
         collector.add(heading)
         pending = heading
       }
@@ -129,18 +141,40 @@ export function netscapeParser (text: string, collector: Collector, now: number)
       attribute = text.slice(start, end).toLowerCase()
       value = []
     },
-    onattribdata (start, end) { value.push(text.slice(start, end)) },
-    onattribentity (code) { value.push(String.fromCodePoint(code)) },
-    onattribend () { if (!attributes.has(attribute)) attributes.set(attribute, value.join('')) },
-    onopentagend () { open(nameAt) },
-    onselfclosingtag () { open(nameAt) },
-    onclosetag (start, end) { close(text.slice(start, end).toLowerCase()) },
-    ontext (start, end) { put(text.slice(start, end)) },
-    ontextentity (code) { put(String.fromCodePoint(code)) },
-    oncdata () {}, oncomment () {}, ondeclaration () {}, onprocessinginstruction () {}, onend () {}
+    onattribdata (start, end) {
+      value.push(text.slice(start, end))
+    },
+    onattribentity (code) {
+      value.push(String.fromCodePoint(code))
+    },
+    onattribend () {
+      if (!attributes.has(attribute)) attributes.set(attribute, value.join(''))
+    },
+    onopentagend () {
+      open(nameAt)
+    },
+    onselfclosingtag () {
+      open(nameAt)
+    },
+    onclosetag (start, end) {
+      close(text.slice(start, end).toLowerCase())
+    },
+    ontext (start, end) {
+      put(text.slice(start, end))
+    },
+    ontextentity (code) {
+      put(String.fromCodePoint(code))
+    },
+    oncdata () {},
+    oncomment () {},
+    ondeclaration () {},
+    onprocessinginstruction () {},
+    onend () {}
   })
   return {
-    write (piece) { tokenizer.write(piece) },
+    write (piece) {
+      tokenizer.write(piece)
+    },
     end () {
       tokenizer.end()
       finishField()

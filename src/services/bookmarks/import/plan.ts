@@ -1,7 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import { generateNKeysBetween } from 'fractional-indexing'
-import { bookmark, BOOKMARK_LIMITS, FOLDER_LIMITS, type BookmarkRecord } from '../../../../entities/bookmark.ts'
+import {
+  bookmark,
+  BOOKMARK_LIMITS,
+  FOLDER_LIMITS,
+  type BookmarkRecord
+} from '../../../../entities/bookmark.ts'
 import type { StagedChange } from '../../space/staged.ts'
 import type { Shelf } from '../shelf.ts'
 import { spelled } from '../url.ts'
@@ -21,22 +26,38 @@ export interface Fate {
   readonly id?: string
 }
 
-export interface ImportPlan { readonly fates: readonly Fate[], readonly changes: readonly StagedChange[] }
+export interface ImportPlan {
+  readonly fates: readonly Fate[]
+  readonly changes: readonly StagedChange[]
+}
 
 /** A record as it is to be, and the one that it is made of. `ordered`: the order of the file is its place. */
-interface Draft { content: Omit<BookmarkRecord, 'id' | 'rev' | 'createdAt' | 'updatedAt'>, createdAt: string | undefined, readonly before: BookmarkRecord | undefined, touched: boolean, readonly ordered: boolean }
+interface Draft {
+  content: Omit<BookmarkRecord, 'id' | 'rev' | 'createdAt' | 'updatedAt'>
+  createdAt: string | undefined
+  readonly before: BookmarkRecord | undefined
+  touched: boolean
+  readonly ordered: boolean
+}
 
 /**
- * What an import does to a space. The same URL in the same folder is one bookmark, and the same title in the same folder
- * one folder; what is there is added to and never replaced. New ids follow from folder and URL, so that the same file
- * makes the same records, also when it is imported twice at once or again after a crash.
+ * What an import does to a space. The same URL in the same folder is one bookmark, and the same title in the
+ * same folder one folder; what is there is added to and never replaced. New ids follow from folder and URL,
+ * so that the same file makes the same records, also when it is imported twice at once or again after a
+ * crash.
  * @param root the folder that the file goes into
  */
-export async function planImport (shelf: Shelf, entries: readonly Entry[], root: string | undefined): Promise<ImportPlan> {
+export async function planImport (
+  shelf: Shelf,
+  entries: readonly Entry[],
+  root: string | undefined
+): Promise<ImportPlan> {
   const known = new Map<string, string>()
   const used = new Set<string>()
   let portion = 0
-  const breathe = async () => { if (++portion % PORTION === 0) await turn() }
+  const breathe = async () => {
+    if (++portion % PORTION === 0) await turn()
+  }
   for (const record of shelf.records.values()) {
     if (record.folderId !== undefined) used.add(record.folderId)
     if (!known.has(nameOf(record))) known.set(nameOf(record), record.id)
@@ -48,30 +69,72 @@ export async function planImport (shelf: Shelf, entries: readonly Entry[], root:
   for (const id of shelf.folders) count(subfolders, shelf.records.get(id)!.folderId)
   const depthOf = (id: string | undefined) => {
     let depth = 0
-    for (let at = id; at !== undefined && depth <= FOLDER_LIMITS.depth && shelf.folders.has(at); depth++) at = shelf.records.get(at)!.folderId
+    for (let at = id; at !== undefined && depth <= FOLDER_LIMITS.depth && shelf.folders.has(at); depth++) {
+      at = shelf.records.get(at)!.folderId
+    }
     return depth
   }
   const base = { id: root, depth: depthOf(root) }
 
   function place (entry: Entry): Fate {
-    const into = entry.parent !== undefined ? targets.get(entry.parent)! : { id: entry.folderId ?? base.id, depth: entry.folderId === undefined ? base.depth : depthOf(entry.folderId) }
+    const into = entry.parent !== undefined
+      ? targets.get(entry.parent)!
+      : {
+        id: entry.folderId ?? base.id,
+        depth: entry.folderId === undefined ? base.depth : depthOf(entry.folderId)
+      }
     const { kind } = entry
     const name = nameOf({ kind, folderId: into.id, url: entry.url, title: entry.title })
     const same = entry.id !== undefined ? shelf.records.get(entry.id) : undefined
-    const existing = same !== undefined && (same.kind ?? 'bookmark') === kind && (kind === 'folder' ? same.title === entry.title : spelled(same.url!) === spelled(entry.url!)) ? same.id : known.get(name)
+    const existing = same !== undefined && (same.kind ?? 'bookmark') === kind &&
+        (kind === 'folder' ? same.title === entry.title : spelled(same.url!) === spelled(entry.url!))
+      ? same.id
+      : known.get(name)
     if (existing !== undefined) {
-      if (kind === 'folder') targets.set(entry, { id: existing, depth: Math.max(into.depth + 1, depthOf(existing)) })
+      if (kind === 'folder') {
+        targets.set(entry, { id: existing, depth: Math.max(into.depth + 1, depthOf(existing)) })
+      }
       return merge(entry, existing)
     }
     if (kind === 'folder') {
-      if (into.depth >= FOLDER_LIMITS.depth) return refuse(entry, into, `folders are nested at most ${FOLDER_LIMITS.depth} deep: what is in it is put into the folder above`)
-      if ((subfolders.get(into.id) ?? 0) >= FOLDER_LIMITS.subfolders) return refuse(entry, into, `a folder has at most ${FOLDER_LIMITS.subfolders} folders in it: what is in it is put into the folder above`)
+      if (into.depth >= FOLDER_LIMITS.depth) {
+        return refuse(
+          entry,
+          into,
+          `folders are nested at most ${FOLDER_LIMITS.depth} deep: what is in it is put into the folder above`
+        )
+      }
+      if ((subfolders.get(into.id) ?? 0) >= FOLDER_LIMITS.subfolders) {
+        return refuse(
+          entry,
+          into,
+          `a folder has at most ${FOLDER_LIMITS.subfolders} folders in it: what is in it is put into the folder above`
+        )
+      }
       count(subfolders, into.id)
     }
     const isFree = (id: string) => !shelf.records.has(id) && !drafts.has(id)
-    const id = [entry.id, derivedId(name)].find((id) => id !== undefined && isFree(id) && (kind === 'bookmark' || id === entry.id || !used.has(id))) ?? randomUUID()
+    const id =
+      [entry.id, derivedId(name)].find((id) =>
+        id !== undefined && isFree(id) && (kind === 'bookmark' || id === entry.id || !used.has(id))
+      ) ?? randomUUID()
     const { url, title, description, tags, position, favorite, createdAt } = entry
-    drafts.set(id, { content: { ...kind === 'folder' && { kind }, ...url !== undefined && { url }, title, ...description !== undefined && { description }, tags, ...into.id !== undefined && { folderId: into.id }, ...position !== undefined && { position }, ...favorite !== undefined && { favorite } }, createdAt, before: undefined, touched: true, ordered: entry.line !== undefined })
+    drafts.set(id, {
+      content: {
+        ...kind === 'folder' && { kind },
+        ...url !== undefined && { url },
+        title,
+        ...description !== undefined && { description },
+        tags,
+        ...into.id !== undefined && { folderId: into.id },
+        ...position !== undefined && { position },
+        ...favorite !== undefined && { favorite }
+      },
+      createdAt,
+      before: undefined,
+      touched: true,
+      ordered: entry.line !== undefined
+    })
     known.set(name, id)
     if (kind === 'folder') targets.set(entry, { id, depth: into.depth + 1 })
     return { entry, fate: 'created', id }
@@ -95,10 +158,12 @@ export async function planImport (shelf: Shelf, entries: readonly Entry[], root:
       ...content,
       title: content.title === '' ? entry.title : content.title,
       tags: tags.slice(0, BOOKMARK_LIMITS.tags),
-      ...content.description === undefined && entry.description !== undefined && { description: entry.description },
+      ...content.description === undefined && entry.description !== undefined &&
+        { description: entry.description },
       ...content.favorite !== true && entry.favorite === true && { favorite: true }
     }
-    const isOlder = entry.createdAt !== undefined && (draft.createdAt === undefined || entry.createdAt < draft.createdAt)
+    const isOlder = entry.createdAt !== undefined &&
+      (draft.createdAt === undefined || entry.createdAt < draft.createdAt)
     const isNew = isOlder || JSON.stringify(merged) !== JSON.stringify(content)
     draft.content = merged
     if (isOlder) draft.createdAt = entry.createdAt
@@ -109,18 +174,34 @@ export async function planImport (shelf: Shelf, entries: readonly Entry[], root:
   const fates: Fate[] = []
   for (const entry of entries) {
     const reason = fit(entry)
-    fates.push(reason === undefined ? place(entry) : refuse(entry, entry.parent === undefined ? base : targets.get(entry.parent)!, reason))
+    fates.push(
+      reason === undefined
+        ? place(entry)
+        : refuse(entry, entry.parent === undefined ? base : targets.get(entry.parent)!, reason)
+    )
     await breathe()
   }
   setPositions(shelf, drafts)
-  const changes = [...drafts].filter(([, { touched }]) => touched).map(([id, { content, createdAt, before }]): StagedChange => ({
-    type: bookmark.resource, id, act: 'put', content: bookmark.store(content), ...createdAt !== undefined && { createdAt }, ...before === undefined ? { precondition: { ifNoneMatch: true } } : { basedOn: before.rev }
+  const changes = [...drafts].filter(([, { touched }]) => touched).map((
+    [id, { content, createdAt, before }]
+  ): StagedChange => ({
+    type: bookmark.resource,
+    id,
+    act: 'put',
+    content: bookmark.store(content),
+    ...createdAt !== undefined && { createdAt },
+    ...before === undefined ? { precondition: { ifNoneMatch: true } } : { basedOn: before.rev }
   }))
   return { fates, changes }
 }
 
 /** What makes a bookmark or folder the same as another. Ids hold no line breaks. */
-const nameOf = ({ kind = 'bookmark', folderId = '', url, title }: Pick<BookmarkRecord, 'kind' | 'folderId' | 'url' | 'title'>) => `${kind}\n${folderId}\n${kind === 'folder' ? title : spelled(url!)}`
+const nameOf = (
+  { kind = 'bookmark', folderId = '', url, title }: Pick<
+    BookmarkRecord,
+    'kind' | 'folderId' | 'url' | 'title'
+  >
+) => `${kind}\n${folderId}\n${kind === 'folder' ? title : spelled(url!)}`
 
 const derivedId = (name: string) => `i${createHash('sha256').update(name).digest('base64url').slice(0, 21)}`
 
@@ -140,19 +221,30 @@ function setPositions (shelf: Shelf, drafts: ReadonlyMap<string, Draft>): void {
   }
   const last = new Map<string | undefined, string>()
   const see = ({ folderId, position }: { folderId?: string, position?: string }) => {
-    if (position !== undefined && created.has(folderId) && position > (last.get(folderId) ?? '')) last.set(folderId, position)
+    if (position !== undefined && created.has(folderId) && position > (last.get(folderId) ?? '')) {
+      last.set(folderId, position)
+    }
   }
   for (const record of shelf.records.values()) see(record)
   for (const { content } of drafts.values()) see(content)
   for (const [folderId, beside] of created) {
     const keys = keysAfter(last.get(folderId), beside.length)
-    beside.forEach(({ content }, index) => { content.position = keys[index]! })
+    beside.forEach(({ content }, index) => {
+      content.position = keys[index]!
+    })
   }
 }
 
-/** Fractional indexes behind one that a client may have made in a way of its own, which the library then does not take. */
+/**
+ * Fractional indexes behind one that a client may have made in a way of its own, which the library then does
+ * not take.
+ */
 function keysAfter (last: string | undefined, count: number): string[] {
-  try { return generateNKeysBetween(last, null, count) } catch { return generateNKeysBetween(null, null, count) }
+  try {
+    return generateNKeysBetween(last, null, count)
+  } catch {
+    return generateNKeysBetween(null, null, count)
+  }
 }
 
 function count<K> (counts: Map<K, number>, key: K): void {

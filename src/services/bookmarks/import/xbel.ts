@@ -3,13 +3,16 @@ import { Problem } from '../../../errors.ts'
 import { unpackExact } from '../exact.ts'
 import { lineOf, setTime, type Collector, type Entry, type Parser } from './entry.ts'
 
-/** XBEL names metadata by a URI; that of the hub holds, percent-encoded behind the colon, what the format has no place for. */
+/**
+ * XBEL names metadata by a URI; that of the hub holds, percent-encoded behind the colon, what the format has
+ * no place for.
+ */
 export const EXACT_OWNER = 'urn:sync-hub:bookmark:'
 const KNOWN = new Set(['href', 'added', 'id', 'version'])
 
 /**
- * XBEL 1.0 (http://pyxml.sourceforge.net/topics/xbel/). A SAX parser that knows no entities but XML's own: what a document
- * type declares is neither read nor fetched.
+ * XBEL 1.0 (http://pyxml.sourceforge.net/topics/xbel/). A SAX parser that knows no entities but XML's own:
+ * what a document type declares is neither read nor fetched.
  * @param now milliseconds
  */
 export function xbelParser (collector: Collector, now: number): Parser {
@@ -36,16 +39,23 @@ export function xbelParser (collector: Collector, now: number): Parser {
     item = entry
   }
 
-  parser.on('error', (error) => { throw malformed(error.message.replace(/^\d+:\d+: /, '')) })
+  parser.on('error', (error) => {
+    throw malformed(error.message.replace(/^\d+:\d+: /, ''))
+  })
   parser.on('opentag', ({ name, attributes }) => {
     depth++
-    if (depth === 1 && name !== 'xbel') throw malformed('The document is not XBEL: its root is another element')
+    if (depth === 1 && name !== 'xbel') {
+      throw malformed('The document is not XBEL: its root is another element')
+    }
     if (name === 'folder') {
       begin('folder', attributes)
       folders.push(item)
     } else if (name === 'bookmark') begin('bookmark', attributes)
-    else if ((name === 'title' || name === 'desc') && into === undefined && item !== undefined) into = { field: name === 'desc' ? 'description' : 'title', depth, text: [] }
-    else if (name === 'metadata' && item !== undefined && attributes.owner?.startsWith(EXACT_OWNER) === true) exact.push([item, attributes.owner.slice(EXACT_OWNER.length)])
+    else if ((name === 'title' || name === 'desc') && into === undefined && item !== undefined) {
+      into = { field: name === 'desc' ? 'description' : 'title', depth, text: [] }
+    } else if (
+      name === 'metadata' && item !== undefined && attributes.owner?.startsWith(EXACT_OWNER) === true
+    ) exact.push([item, attributes.owner.slice(EXACT_OWNER.length)])
     else if (!['xbel', 'title', 'desc', 'info'].includes(name)) collector.ignore(name)
   })
   parser.on('closetag', ({ name }) => {
@@ -60,11 +70,15 @@ export function xbelParser (collector: Collector, now: number): Parser {
     } else if (name === 'bookmark') item = undefined
     depth--
   })
-  const put = (text: string) => { into?.text.push(text) }
+  const put = (text: string) => {
+    into?.text.push(text)
+  }
   parser.on('text', put)
   parser.on('cdata', put)
   return {
-    write (piece) { parser.write(piece) },
+    write (piece) {
+      parser.write(piece)
+    },
     end () {
       parser.close()
       for (const [entry, packed] of exact) Object.assign(entry, unpackExact(decoded(packed)))
@@ -74,5 +88,9 @@ export function xbelParser (collector: Collector, now: number): Parser {
 }
 
 function decoded (text: string): string | undefined {
-  try { return decodeURIComponent(text) } catch { return undefined }
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
+  }
 }

@@ -19,10 +19,11 @@ import problems, { clientError, send, toProblem } from './plugins/problems.ts'
 import services from './plugins/services.ts'
 import tenant from './plugins/tenant.ts'
 import routes from './routes/index.ts'
-import { createShelves } from './services/bookmarks/shelf.ts'
-import { createSealer } from './services/cursor.ts'
-import { createWriter } from './services/space/writer.ts'
-import { createWaiters } from './services/sync/waiters.ts'
+import { createPlacementRules } from './services/bookmarks/placement.ts'
+import { createReadModels } from './services/bookmarks/read-model.ts'
+import { createSealer } from './engine/cursor.ts'
+import { createWriter } from './engine/writer.ts'
+import { createWatchers } from './engine/watch.ts'
 import type { openClient } from './store/client.ts'
 import { openStores } from './store/credentials.ts'
 import { VERSION } from './version.ts'
@@ -88,13 +89,15 @@ export async function buildApp (
   )
 
   const stores = openStores(config, { sts, open })
-  const waiters = createWaiters(config.limits.connectionsPerUser)
+  const watchers = createWatchers(config.limits.connectionsPerUser)
+  const readModels = createReadModels(config.limits.shelfBytes)
   const shared = {
     config,
     now,
-    waiters,
-    shelves: createShelves(config.limits.shelfBytes),
-    writer: createWriter(config, now, waiters.wake),
+    watchers,
+    readModels,
+    rules: createPlacementRules(readModels),
+    writer: createWriter(config, now, watchers.wake),
     sealer: createSealer(config.secret),
     holes: new LRUCache<string, number>({ max: 1000 }),
     seen: new LRUCache<string, number>({ max: 10_000 }),

@@ -4,7 +4,7 @@ import { ConfigError, loadConfig } from './config.ts'
 import auth from './plugins/auth/index.ts'
 import problems from './plugins/problems.ts'
 import tenant from './plugins/tenant.ts'
-import { createSealer } from './services/cursor.ts'
+import { createSealer } from './engine/cursor.ts'
 
 const config = loadConfig()
 if (config.local) {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { spaceKey } from '../entities/fields.ts'
 import { DirectoryEntry, Head, LogEntry } from '../entities/space.ts'
-import type { ChangeSet } from '../src/services/sync/change-set.ts'
+import type { ChangeSet } from '../src/engine/change-set.ts'
 import { startTracedHub } from './harness/client.ts'
 import { createDevice } from './harness/device.ts'
 import { found, join } from './harness/groups.ts'

@@ -27,19 +27,19 @@ export function placesOf (find: string, source: string): { readonly from: number
 export const PROMISES = ['writes', 'changes', 'fidelity', 'isolation', 'secrecy'] as const
 export type Promised = (typeof PROMISES)[number]
 
-const PLAN = 'src/services/space/plan.ts'
-const ROWS = 'src/services/space/rows.ts'
-const WRITER = 'src/services/space/writer.ts'
+const PLAN = 'src/engine/plan.ts'
+const ROWS = 'src/engine/rows.ts'
+const WRITER = 'src/engine/writer.ts'
 const TENANT = 'src/plugins/tenant.ts'
-const WALK = 'src/services/sync/walk.ts'
+const WALK = 'src/engine/read-changes.ts'
 const PULL = 'src/services/sync/pull.ts'
-const SNAPSHOT = 'src/services/sync/snapshot.ts'
-const STAGED = 'src/services/space/staged.ts'
+const SNAPSHOT = 'src/engine/snapshot.ts'
+const STAGED = 'src/engine/staged.ts'
 const SERVICES = 'src/plugins/services.ts'
 const TOKEN = 'src/plugins/auth/token.ts'
 const TEMPLATE = 'template.yaml'
 const MEMBERSHIPS = 'src/services/memberships.ts'
-const SIDES = 'src/services/groups/sides.ts'
+const SIDES = 'src/services/groups/membership-writes.ts'
 const SESSIONS = 'src/services/sessions.ts'
 const PAIRINGS = 'src/operations/pairings.ts'
 
@@ -209,7 +209,7 @@ export const MUTANTS: readonly Mutant[] = [
     promise: 'changes',
     name: 'who waits hears only of its own process',
     suite: 'sync-live',
-    file: 'src/services/sync/waiters.ts',
+    file: 'src/engine/watch.ts',
     find: '{ advance(name, head?.n ?? 0) }',
     replace: '{ advance(name, head === undefined ? 0 : 0) }'
   },
@@ -365,15 +365,15 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'the two sides of a group are written one after the other',
     suite: 'groups',
     file: SIDES,
-    find: 'return writer.commitJointly(writes)',
+    find: 'return writer.commitAcross(writes)',
     replace:
-      'return writes.reduce((done, write) => done.then(() => writer.commitJointly([write])), Promise.resolve(undefined as unknown as Outcome))'
+      'return writes.reduce((done, write) => done.then(() => writer.commitAcross([write])), Promise.resolve(undefined as unknown as Outcome))'
   },
   {
     promise: 'writes',
     name: 'a change in two spaces is made on whatever stands there',
     suite: 'groups',
-    file: 'src/services/space/joint.ts',
+    file: 'src/engine/commit-across.ts',
     find:
       "if (refusals.slice(from, from += puts.length).slice(records).some((refusal) => refusal?.code === 'ConditionalCheckFailed')) throw new Superseded()",
     replace: 'if (puts.length < from + records) return outcome'
@@ -466,8 +466,8 @@ export const MUTANTS: readonly Mutant[] = [
     promise: 'changes',
     name: 'the index does not follow the log',
     suite: 'bookmarks',
-    file: 'src/services/bookmarks/shelf.ts',
-    find: '  shelf.index?.add(record)\n',
+    file: 'src/services/bookmarks/read-model.ts',
+    find: '  model.index?.add(record)\n',
     replace: ''
   },
   {
@@ -488,25 +488,25 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     promise: 'changes',
-    name: 'a shelf takes what it holds for the newest',
+    name: 'a read model takes what it holds for the newest',
     suite: 'bookmarks',
-    file: 'src/services/bookmarks/shelf.ts',
-    find: '(shelf.records.get(id)?.rev ?? 0) < n)',
-    replace: '!shelf.records.has(id))'
+    file: 'src/services/bookmarks/read-model.ts',
+    find: '(model.records.get(id)?.rev ?? 0) < n)',
+    replace: '!model.records.has(id))'
   },
   {
     promise: 'changes',
-    name: 'a deletion is no news of what is not on the shelf',
+    name: 'a deletion is no news of what is not in the read model',
     suite: 'bookmarks',
-    file: 'src/services/bookmarks/shelf.ts',
-    find: "act === 'delete' || (shelf.records.get(id)?.rev ?? 0) < n)",
-    replace: "act === 'delete' ? shelf.records.has(id) : (shelf.records.get(id)?.rev ?? 0) < n)"
+    file: 'src/services/bookmarks/read-model.ts',
+    find: "act === 'delete' || (model.records.get(id)?.rev ?? 0) < n)",
+    replace: "act === 'delete' ? model.records.has(id) : (model.records.get(id)?.rev ?? 0) < n)"
   },
   {
     promise: 'writes',
     name: 'a refused write is not looked up under its key',
     suite: 'space-faults',
-    file: 'src/services/idempotency.ts',
+    file: 'src/engine/idempotency.ts',
     find: 'await settled(context, idempotency.key)',
     replace: 'undefined as Awaited<ReturnType<typeof settled>>'
   },
@@ -536,17 +536,17 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     promise: 'isolation',
-    name: 'shelves are kept without their tenant',
+    name: 'readModels are kept without their tenant',
     suite: 'bookmarks',
-    file: 'src/services/bookmarks/shelf.ts',
+    file: 'src/services/bookmarks/read-model.ts',
     find: 'spaceName(context.space)',
     replace: "spaceName({ ...context.space, tenantId: '' })"
   },
   {
     promise: 'isolation',
-    name: 'shelves are kept without their user',
+    name: 'readModels are kept without their user',
     suite: 'bookmarks',
-    file: 'src/services/bookmarks/shelf.ts',
+    file: 'src/services/bookmarks/read-model.ts',
     find: 'spaceName(context.space)',
     replace: "spaceName({ ...context.space, spaceId: '' })"
   },
@@ -589,7 +589,7 @@ export const MUTANTS: readonly Mutant[] = [
     promise: 'isolation',
     name: 'a cursor is bound to nobody',
     suite: 'records',
-    file: 'src/services/cursor.ts',
+    file: 'src/engine/cursor.ts',
     find: '`cursor ${binding}`',
     replace: "(void binding, 'cursor')"
   },
@@ -827,7 +827,7 @@ export const MUTANTS: readonly Mutant[] = [
     promise: 'isolation',
     name: 'running Idempotency-Keys are remembered without their tenant',
     suite: 'interleaving',
-    file: 'src/services/idempotency.ts',
+    file: 'src/engine/idempotency.ts',
     find: '`${spaceName(space)}#',
     replace: "`${spaceName({ ...space, tenantId: '' })}#"
   },
@@ -835,7 +835,7 @@ export const MUTANTS: readonly Mutant[] = [
     promise: 'isolation',
     name: 'running Idempotency-Keys are remembered without their user',
     suite: 'interleaving',
-    file: 'src/services/idempotency.ts',
+    file: 'src/engine/idempotency.ts',
     find: '`${spaceName(space)}#',
     replace: "`${spaceName({ ...space, spaceId: '' })}#"
   },
@@ -851,7 +851,7 @@ export const MUTANTS: readonly Mutant[] = [
     promise: 'isolation',
     name: 'a cursor is only encoded',
     suite: 'matrix',
-    file: 'src/services/cursor.ts',
+    file: 'src/engine/cursor.ts',
     find: "not a cursor of this list' }] })\n      }\n    }\n",
     replace:
       "not a cursor of this list' }] })\n      }\n    },\n    ...{ seal: (_: string, position: unknown) => Buffer.from(JSON.stringify(position)).toString('base64url'), open: (_: string, text: string) => JSON.parse(Buffer.from(text, 'base64url').toString()) as unknown }\n"
@@ -862,7 +862,7 @@ export const MUTANTS: readonly Mutant[] = [
     suite: 'matrix',
     file: ROWS,
     find:
-      'await definition.entity.get({ ...space, id }).go({ ...store, consistent: true })\n  return data === null ? undefined : own(space, data as Row)',
+      'await definition.entity.get({ ...space, id }).go({ ...store, consistent: true })\n  return data === null ? undefined : assertOwn(space, data as Row)',
     replace:
       'await definition.entity.get({ ...space, spaceId: space.spaceId.toLowerCase(), id }).go({ ...store, consistent: true })\n  return data === null ? undefined : data as Row'
   },

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Problem } from '../errors.ts'
-import type { Precondition } from '../services/space/change.ts'
+import type { Precondition } from '../engine/change.ts'
 
 /** Conditional requests (RFC 9110, section 13), with a record's revision as its entity tag: `ETag: "7"`. */
 

@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto'
 import type { Static, TObject } from 'typebox'
 import type { AnyEntity, Definition } from '../../entities/definition.ts'
 import { Problem } from '../errors.ts'
-import { commit as commitAll } from './commit.ts'
+import { commit as commitAll } from '../engine/commit.ts'
 import type { Context } from './context.ts'
-import { once } from './idempotency.ts'
+import { once } from '../engine/idempotency.ts'
 import { mergePatch } from './merge-patch.ts'
-import { list, type ListQuery, type Page } from './listing.ts'
+import { list, type ListQuery, type Page } from '../engine/list.ts'
 import {
   knownOf,
   PreconditionFailed,
@@ -15,9 +15,9 @@ import {
   type Outcome,
   type Precondition,
   type Row
-} from './space/change.ts'
-import { redo } from './space/redo.ts'
-import { readRow } from './space/rows.ts'
+} from '../engine/change.ts'
+import { retryOnConflict } from '../engine/retry.ts'
+import { readRow } from '../engine/rows.ts'
 
 /** The rules of one kind of record beyond its shape. */
 export interface Rules<I extends TObject> {
@@ -82,7 +82,7 @@ export function collection<R extends TObject, I extends TObject, E extends AnyEn
 
   /** Redoes what was made from a read, on the newer record, until it fits. */
   const edit = (id: string, precondition: Precondition | undefined, make: (row: Row) => Promise<Outcome>) =>
-    redo(async () => {
+    retryOnConflict(async () => {
       const row = await read(id)
       if (row === undefined || row.deletedAt !== undefined) {
         throw precondition?.ifMatch === undefined
@@ -116,11 +116,11 @@ export function collection<R extends TObject, I extends TObject, E extends AnyEn
     list: (query) => list(context, plain, query as ListQuery<unknown>) as Promise<Page<Static<R>>>,
     async add (input) {
       const added = change(randomUUID(), input, { ifNoneMatch: true })
-      return saved(await once(context, () => redo(() => commit(added))))
+      return saved(await once(context, () => retryOnConflict(() => commit(added))))
     },
     async put (id, input, precondition) {
       const replaced = change(id, input, precondition)
-      return saved(await once(context, () => redo(() => commit(replaced))))
+      return saved(await once(context, () => retryOnConflict(() => commit(replaced))))
     },
     async patch (id, patch, precondition) {
       return saved(

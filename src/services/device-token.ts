@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Sealer } from './cursor.ts'
+import type { Sealer } from '../engine/cursor.ts'
 
 /**
  * Tokens that the hub makes for devices: `shd_` and who the device is, sealed (AES-256-GCM). What the hub did

@@ -6,12 +6,13 @@ import type { Context, Shared } from './context.ts'
 import { groups, oneGroup } from './groups/index.ts'
 import { invitations, invite } from './groups/invitations.ts'
 import { members, type MemberRecord } from './groups/members.ts'
-import { GROUP, memberships, type Action } from './memberships.ts'
+import { GROUP } from '../engine/change-set.ts'
+import { memberships, type Action } from './memberships.ts'
 import { sessions } from './sessions.ts'
 import { settings } from './settings.ts'
 import { sync } from './sync/index.ts'
 import { trash } from './trash.ts'
-import { readHead } from './space/rows.ts'
+import { readHead } from '../engine/rows.ts'
 
 /**
  * The tenant world, for one request: everything the people of one tenant may do, in the user's own space. It

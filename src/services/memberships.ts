@@ -2,12 +2,9 @@ import { membership, type Role } from '../../entities/membership.ts'
 import { spaceKey, type SpaceKey } from '../../entities/fields.ts'
 import { Problem } from '../errors.ts'
 import { notFound } from './collection.ts'
+import { GROUP, ME } from '../engine/change-set.ts'
 import type { Context } from './context.ts'
-import { readRows } from './space/rows.ts'
-
-/** The names of spaces on the wire: a user's own one, and `group:{id}`. */
-export const ME = 'me'
-export const GROUP = 'group:'
+import { readRows } from '../engine/rows.ts'
 
 /** What can be done in a group, and who may: the one place that says so. Everyone may leave. */
 export const PERMISSIONS = {

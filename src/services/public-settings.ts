@@ -2,8 +2,8 @@ import type { Static } from 'typebox'
 import { PUBLIC_SHARDS, SettingEntity, type PublicSetting } from '../../entities/setting.ts'
 import type { Store } from '../store/store.ts'
 import { notFound } from './collection.ts'
-import type { Sealer } from './cursor.ts'
-import { MAX_PAGE_BYTES, type Page } from './listing.ts'
+import type { Sealer } from '../engine/cursor.ts'
+import { MAX_PAGE_BYTES, type Page } from '../engine/list.ts'
 import { shardOf } from './settings.ts'
 
 /** 22 characters of base64url: 132 bits of an HMAC. */

@@ -6,8 +6,8 @@ import { Problem } from '../errors.ts'
 import { inputOf, notFound, preconditionFailed } from './collection.ts'
 import type { Context } from './context.ts'
 import { hashOf, sealDeviceToken, type DeviceToken } from './device-token.ts'
-import { once } from './idempotency.ts'
-import { everyRecord } from './listing.ts'
+import { once } from '../engine/idempotency.ts'
+import { everyRecord } from '../engine/list.ts'
 import { mergePatch } from './merge-patch.ts'
 import {
   contentOf,
@@ -17,9 +17,10 @@ import {
   type Change,
   type Precondition,
   type Row
-} from './space/change.ts'
-import { readRow, readRows, readSeen, writeSeen } from './space/rows.ts'
-import { redo } from './space/redo.ts'
+} from '../engine/change.ts'
+import { readRow, readRows } from '../engine/rows.ts'
+import { readSeen, writeSeen } from './last-seen.ts'
+import { retryOnConflict } from '../engine/retry.ts'
 
 /** Written this often at most: a device that is busy all day costs 288 writes. */
 const SEEN_EVERY_MS = 5 * 60_000
@@ -74,8 +75,8 @@ export function sessions (context: Context) {
      * @throws Problem LIMIT_REACHED; UNAUTHENTICATED where the device that asks was signed out meanwhile
      */
     register: (input: Static<typeof SessionInput>): Promise<{ session: SessionView, deviceToken: string }> =>
-      writer.together([space], () =>
-        redo(async () => {
+      writer.withSpacesLocked([space], () =>
+        retryOnConflict(async () => {
           const [rows, maker] = await Promise.all([all(),
             sessionId === undefined ? undefined : read(sessionId)])
           // Who was signed out meanwhile signs nobody in.
@@ -103,7 +104,7 @@ export function sessions (context: Context) {
             expiresAt: new Date(endsAt).toISOString(),
             tokenHash: hashOf(deviceToken)
           }
-          const { results } = await writer.commitJointly([{
+          const { results } = await writer.commitAcross([{
             store,
             space,
             sessionId,
@@ -123,7 +124,7 @@ export function sessions (context: Context) {
     /** Renames one. @throws Problem NOT_FOUND, PRECONDITION_FAILED */
     async patch (id: string, patch: object, precondition?: Precondition): Promise<SessionView> {
       const { results } = await once(context, () =>
-        redo(async () => {
+        retryOnConflict(async () => {
           const row = await read(id)
           if (row === undefined || isOver(row)) throw notFound('session')
           const { name, platform } = mergePatch(
@@ -147,7 +148,7 @@ export function sessions (context: Context) {
     /** Signs a device out; its token ends at once. @throws Problem NOT_FOUND */
     async remove (id: string): Promise<void> {
       await once(context, () =>
-        redo(async () => {
+        retryOnConflict(async () => {
           const row = await read(id)
           if (row === undefined || row.deletedAt !== undefined) throw notFound('session')
           return commit([take(row)])
@@ -158,15 +159,15 @@ export function sessions (context: Context) {
      * make them.
      */
     removeAll: (): Promise<void> =>
-      writer.together([space], async () => {
+      writer.withSpacesLocked([space], async () => {
         for (let rows = await all(); rows.length > 0; rows = await all()) {
           const some = rows.slice(0, AT_ONCE)
-          await redo(async () => {
+          await retryOnConflict(async () => {
             const still = (await readRows(store, KIND, space, some.map(({ id }) => id))).filter((
               { deletedAt }
             ) => deletedAt === undefined)
             if (still.length > 0) {
-              await writer.commitJointly([{ store, space, sessionId, changes: still.map(take) }])
+              await writer.commitAcross([{ store, space, sessionId, changes: still.map(take) }])
             }
           })
         }

@@ -3,11 +3,11 @@ import type { Resource } from '../../entities/index.ts'
 import type { LogOp } from '../../entities/space.ts'
 import { Problem } from '../errors.ts'
 import { notFound } from './collection.ts'
-import { commit as commitAll } from './commit.ts'
+import { commit as commitAll } from '../engine/commit.ts'
 import type { Context } from './context.ts'
-import { once } from './idempotency.ts'
-import { writeAll } from './large-write.ts'
-import { MAX_PAGE_BYTES } from './listing.ts'
+import { once } from '../engine/idempotency.ts'
+import { writeAll } from '../engine/large-write.ts'
+import { MAX_PAGE_BYTES } from '../engine/list.ts'
 import {
   contentOf,
   knownOf,
@@ -16,7 +16,7 @@ import {
   type Change,
   type Outcome,
   type Row
-} from './space/change.ts'
+} from '../engine/change.ts'
 import {
   definitionOf,
   nameOf,
@@ -26,9 +26,9 @@ import {
   readNamed,
   readRow,
   type Entry
-} from './space/rows.ts'
-import { redo } from './space/redo.ts'
-import type { StagedChange } from './space/staged.ts'
+} from '../engine/rows.ts'
+import { retryOnConflict } from '../engine/retry.ts'
+import type { StagedChange } from '../engine/staged.ts'
 
 /** Log entries that one page looks at, at most: about 50 RCU. */
 const MAX_LOOKED_AT = 1000
@@ -81,7 +81,7 @@ export function trash (context: Context) {
 
   /** Undoes all parts of a staged batch, as a batch of its own. */
   async function revertBatch (first: number, parts: number): Promise<{ n: number, results: Reverted[] }> {
-    return redo(async () => {
+    return retryOnConflict(async () => {
       const results: Reverted[] = []
       const changes: StagedChange[] = []
       for (let n = first; n < first + parts;) {
@@ -172,7 +172,7 @@ export function trash (context: Context) {
     async restore (type: Resource, id: string): Promise<{ rev: number }> {
       const definition = definitionOf(type)
       const { results: [restored] } = await once(context, () =>
-        redo(async () => {
+        retryOnConflict(async () => {
           const row = await readRow(store, definition, space, id)
           if (!isKept(row)) throw notFound(`deleted ${type}`)
           return commit([restoration(definition, row)])
@@ -200,7 +200,7 @@ export function trash (context: Context) {
         return revertBatch(n - entry.batch.part + 1, entry.batch.parts)
       }
       const outcome = await once(context, () =>
-        redo(async (): Promise<Outcome> => {
+        retryOnConflict(async (): Promise<Outcome> => {
           const rows = await readNamed(store, space, entry.ops)
           const undone = entry.ops.map((op) => undo(rows.get(nameOf(op)), op, n))
           const changes = undone.filter((change) => typeof change === 'object')

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { TrustedIssuer } from '../../config.ts'
 import { Problem } from '../../errors.ts'
-import type { Sealer } from '../../services/cursor.ts'
+import type { Sealer } from '../../engine/cursor.ts'
 import { openDeviceToken, type DeviceToken } from '../../services/device-token.ts'
 import { createKeySource } from './key-source.ts'
 import {

@@ -1,6 +1,6 @@
 import type { BookmarkRecord } from '../../../entities/bookmark.ts'
 import type { Context } from '../context.ts'
-import type { ListQuery, Page } from '../listing.ts'
+import type { ListQuery, Page } from '../../engine/list.ts'
 import { bindingOf } from './search.ts'
 
 /** Bookmarks of one page that are told of together; there may be more. */
@@ -24,7 +24,7 @@ export async function listDuplicates (
 ): Promise<Page<Duplicates>> {
   const binding = bindingOf(context, 'duplicates', undefined)
   const after = cursor === undefined ? '' : context.sealer.open(binding, cursor) as string
-  const { pages, records } = await context.shelves.open(context)
+  const { pages, records } = await context.readModels.open(context)
   const twice = [...pages].filter(([page, ids]) => ids.size > 1 && page > after).map(([page]) => page).sort()
   const items = twice.slice(0, limit).map((page): Duplicates => {
     const bookmarks = [...pages.get(page)!].map((id) => records.get(id)!).sort((a, b) =>

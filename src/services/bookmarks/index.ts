@@ -8,7 +8,7 @@ import {
 import { Problem } from '../../errors.ts'
 import { collection, type Collection } from '../collection.ts'
 import type { Context } from '../context.ts'
-import type { ListQuery, Page } from '../listing.ts'
+import type { ListQuery, Page } from '../../engine/list.ts'
 import { listDuplicates, type Duplicates } from './duplicates.ts'
 import { exportFile, type Exported } from './export/index.ts'
 import type { Format } from './import/decoding.ts'
@@ -55,7 +55,7 @@ export function bookmarks (context: Context): Bookmarks {
     ...records,
     importFile: (request, progress) => importFile(context, request, progress),
     exportFile: (format) => exportFile(context, format),
-    tree: async (withItems) => branchesOf(treeOf(await context.shelves.open(context)), withItems),
+    tree: async (withItems) => branchesOf(treeOf(await context.readModels.open(context)), withItems),
     list: (query) =>
       query.q !== undefined
         ? search(context, query)

@@ -3,10 +3,10 @@ import { bookmark, type BookmarkRecord } from '../../../entities/bookmark.ts'
 import { Problem } from '../../errors.ts'
 import { notFound } from '../collection.ts'
 import type { Context } from '../context.ts'
-import { once } from '../idempotency.ts'
-import { writeAll } from '../large-write.ts'
-import { redo } from '../space/redo.ts'
-import type { StagedChange } from '../space/staged.ts'
+import { once } from '../../engine/idempotency.ts'
+import { writeAll } from '../../engine/large-write.ts'
+import { retryOnConflict } from '../../engine/retry.ts'
+import type { StagedChange } from '../../engine/staged.ts'
 import { treeOf } from './tree.ts'
 
 /** Where a bookmark or folder is to go. */
@@ -31,15 +31,15 @@ export async function move (
   { folderId, before, after }: Destination
 ): Promise<void> {
   await once(context, () =>
-    redo(async () => {
-      const shelf = await context.shelves.open(context)
-      const record = shelf.records.get(id)
+    retryOnConflict(async () => {
+      const model = await context.readModels.open(context)
+      const record = model.records.get(id)
       if (record === undefined) throw notFound('bookmark')
       const into = folderId === undefined ? record.folderId : folderId ?? undefined
-      if (into !== undefined && folderId !== undefined && !shelf.folders.has(into)) {
+      if (into !== undefined && folderId !== undefined && !model.folders.has(into)) {
         throw invalid('/folderId', 'is not the id of a folder')
       }
-      const beside = treeOf(shelf).children(into !== undefined && shelf.folders.has(into) ? into : undefined)
+      const beside = treeOf(model).children(into !== undefined && model.folders.has(into) ? into : undefined)
         .filter((other) => other.id !== id)
       const place = placeOf(beside, before, after)
       const between = keyBetween(beside, place)

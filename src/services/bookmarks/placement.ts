@@ -1,9 +1,9 @@
 import { bookmark, FOLDER_LIMITS } from '../../../entities/bookmark.ts'
 import type { Definition } from '../../../entities/definition.ts'
 import { Problem } from '../../errors.ts'
-import type { Context } from '../context.ts'
-import type { Change, Known, Row } from '../space/change.ts'
-import type { Shelf } from './shelf.ts'
+import type { CommitRules } from '../../engine/context.ts'
+import type { Change, Known } from '../../engine/change.ts'
+import type { ReadModel, ReadModels } from './read-model.ts'
 
 const definition = bookmark as unknown as Definition
 
@@ -16,62 +16,52 @@ type Places = ReadonlyMap<string, Place | undefined>
 type Folders = ReadonlyMap<string | undefined, readonly string[]>
 
 /**
- * What has to hold beside the changes for folders to stay a tree: every folder above one that is put is as it
- * was looked at. Each move of a race then depends on what the other writes, so that one of them is redone and
- * sees the circle. Costs nothing where no folder is put; otherwise a look at the shelf, and 2 WCU for each
- * folder above.
- * @returns checks, to stand behind the changes in the same transaction
- * @throws Problem FOLDER_CYCLE, VALIDATION_FAILED naming folderDepth or subfolders
+ * Keeps folders a tree. `conditionsOf`: every folder above one that is put is as it was looked at. Each move of a
+ * race then depends on what the other writes, so that one of them is redone and sees the circle. Costs nothing
+ * where no folder is put; otherwise a look at the read model, and 2 WCU for each folder above.
+ * @returns rules that throw Problem FOLDER_CYCLE, VALIDATION_FAILED naming folderDepth or subfolders, and
+ *   CONTENTION where the space can't be seen entirely
  */
-export async function conditionsOf (
-  context: Context,
-  changes: readonly Change[],
-  pointerOf: (change: Change) => string
-): Promise<Change[]> {
-  const folders = changes.filter(({ definition, act, content }) =>
-    definition.resource === bookmark.resource && act === 'put' && content.kind === 'folder'
-  )
-  if (folders.length === 0) return []
-  const shelf = await context.shelves.open(context)
-  const places: Places = new Map(
-    changes.filter(({ definition }) => definition.resource === bookmark.resource).map((
-      { id, act, content }
-    ) => [id, act === 'put' ? placeOf(content) : undefined])
-  )
-  const below = childrenOf(shelf, places)
-  const above = new Set(
-    folders.flatMap((change) => [...assertPlace(shelf, places, below, change.id, pointerOf(change))])
-  )
-  return [...above].map((id): Change => {
-    const basedOn = knownOn(shelf, id)
-    return { definition, id, act: 'check', content: {}, ...basedOn && { basedOn } }
-  })
-}
-
-/**
- * Whether folders that a staged batch puts may be where it puts them. For a time in which nobody else writes
- * to the space.
- * @param rows of the batch as they will be, by `nameOf`
- * @param n the change number that the shelf has to have seen
- * @throws as conditionsOf, and Problem CONTENTION where the space can't be seen entirely
- */
-export async function assertPlaces (
-  context: Context,
-  rows: ReadonlyMap<string, Row>,
-  n: number
-): Promise<void> {
-  const written = [...rows].filter(([name]) => name.startsWith(`${bookmark.resource} `)).map(([, row]) => row)
-  const folders = written.filter(({ kind, deletedAt }) => kind === 'folder' && deletedAt === undefined)
-  if (folders.length === 0) return
-  const shelf = await context.shelves.open(context)
-  if (shelf.position.n < n) {
-    throw new Problem('CONTENTION', "What was written last can't be seen yet. Try again.", { retryAfter: 1 })
+export function createPlacementRules (readModels: ReadModels): CommitRules {
+  return {
+    async conditionsOf (context, changes, pointerOf) {
+      const folders = changes.filter(({ definition, act, content }) =>
+        definition.resource === bookmark.resource && act === 'put' && content.kind === 'folder'
+      )
+      if (folders.length === 0) return []
+      const model = await readModels.open(context)
+      const places: Places = new Map(
+        changes.filter(({ definition }) => definition.resource === bookmark.resource)
+          .map(({ id, act, content }) => [id, act === 'put' ? placeOf(content) : undefined])
+      )
+      const below = childrenOf(model, places)
+      const above = new Set(
+        folders.flatMap((change) => [...assertPlace(model, places, below, change.id, pointerOf(change))])
+      )
+      return [...above].map((id): Change => {
+        const basedOn = knownOn(model, id)
+        return { definition, id, act: 'check', content: {}, ...basedOn && { basedOn } }
+      })
+    },
+    async assertBatch (context, rows, n) {
+      const written = [...rows].filter(([name]) => name.startsWith(`${bookmark.resource} `)).map(([, row]) =>
+        row
+      )
+      const folders = written.filter(({ kind, deletedAt }) => kind === 'folder' && deletedAt === undefined)
+      if (folders.length === 0) return
+      const model = await readModels.open(context)
+      if (model.position.n < n) {
+        throw new Problem('CONTENTION', "What was written last can't be seen yet. Try again.", {
+          retryAfter: 1
+        })
+      }
+      const places: Places = new Map(
+        written.map((row) => [row.id, row.deletedAt === undefined ? placeOf(row) : undefined])
+      )
+      const below = childrenOf(model, places)
+      for (const { id } of folders) assertPlace(model, places, below, id, '')
+    }
   }
-  const places: Places = new Map(
-    written.map((row) => [row.id, row.deletedAt === undefined ? placeOf(row) : undefined])
-  )
-  const below = childrenOf(shelf, places)
-  for (const { id } of folders) assertPlace(shelf, places, below, id, '')
 }
 
 const placeOf = ({ kind, folderId }: Readonly<Record<string, unknown>>): Place => ({
@@ -79,7 +69,7 @@ const placeOf = ({ kind, folderId }: Readonly<Record<string, unknown>>): Place =
   folderId: folderId as string | undefined
 })
 
-function knownOn ({ records }: Shelf, id: string): Known | undefined {
+function knownOn ({ records }: ReadModel, id: string): Known | undefined {
   const record = records.get(id)
   return record &&
     {
@@ -95,14 +85,14 @@ function knownOn ({ records }: Shelf, id: string): Known | undefined {
  * nothing
  */
 function assertPlace (
-  shelf: Shelf,
+  model: ReadModel,
   places: Places,
   below: Folders,
   id: string,
   pointer: string
 ): Set<string> {
   const at = (id: string): Place | undefined =>
-    places.has(id) ? places.get(id) : shelf.records.has(id) ? placeOf(shelf.records.get(id)!) : undefined
+    places.has(id) ? places.get(id) : model.records.has(id) ? placeOf(model.records.get(id)!) : undefined
   const seen = new Set<string>()
   let depth = 1
   for (let above = at(id)?.folderId; above !== undefined; depth++) {
@@ -124,7 +114,7 @@ function assertPlace (
       sent: deepest
     })
   }
-  const [into, before] = [at(id)?.folderId, shelf.records.get(id)]
+  const [into, before] = [at(id)?.folderId, model.records.get(id)]
   const beside = below.get(into)?.length ?? 0
   if (beside > subfolders && (before?.kind !== 'folder' || before.folderId !== into)) {
     throw refused(
@@ -138,14 +128,14 @@ function assertPlace (
 }
 
 /** Ids of folders by the folder they are in, as they will be. */
-function childrenOf (shelf: Shelf, places: Places): Folders {
+function childrenOf (model: ReadModel, places: Places): Folders {
   const children = new Map<string | undefined, string[]>()
   const add = (id: string, folderId: string | undefined) => {
     const beside = children.get(folderId)
     if (beside === undefined) children.set(folderId, [id])
     else beside.push(id)
   }
-  for (const id of shelf.folders) if (!places.has(id)) add(id, shelf.records.get(id)!.folderId)
+  for (const id of model.folders) if (!places.has(id)) add(id, model.records.get(id)!.folderId)
   for (const [id, place] of places) if (place?.isFolder === true) add(id, place.folderId)
   return children
 }

@@ -1,5 +1,5 @@
 import type { BookmarkRecord } from '../../../entities/bookmark.ts'
-import type { Shelf } from './shelf.ts'
+import type { ReadModel } from './read-model.ts'
 import { below } from './subtree.ts'
 import { treeOf } from './tree.ts'
 import { hostOf } from './url.ts'
@@ -38,15 +38,18 @@ export function wantedOf (q: string): Wanted {
 }
 
 /** @returns a test of what an index does not tell: phrases and folders */
-export function fitting ({ phrases, folders }: Wanted, shelf: Shelf): (record: BookmarkRecord) => boolean {
-  const within = folders.map((folder) => idsBelow(shelf, folder))
+export function fitting (
+  { phrases, folders }: Wanted,
+  model: ReadModel
+): (record: BookmarkRecord) => boolean {
+  const within = folders.map((folder) => idsBelow(model, folder))
   return (record) =>
     within.every((ids) => record.folderId !== undefined && ids.has(record.folderId)) &&
     phrases.every((phrase) => holds(record, phrase))
 }
 
 /** The folders of a name, or an id, with those below. */
-function idsBelow ({ folders, records }: Shelf, folder: string): Set<string> {
+function idsBelow ({ folders, records }: ReadModel, folder: string): Set<string> {
   const all = new Map([...folders].map((id) => [id, records.get(id)!]))
   const named = [...folders].filter((id) =>
     id.toLowerCase() === folder || folded(all.get(id)!.title) === folder

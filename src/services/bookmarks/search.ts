@@ -1,6 +1,6 @@
 import type { BookmarkRecord } from '../../../entities/bookmark.ts'
 import type { Context } from '../context.ts'
-import type { ListQuery, Page } from '../listing.ts'
+import type { ListQuery, Page } from '../../engine/list.ts'
 import { fitting, wantedOf } from './query.ts'
 import { pageOf } from './url.ts'
 import { FIELDS, wordsOf } from './words.ts'
@@ -43,9 +43,9 @@ export async function search (
     : context.sealer.open(binding, cursor) as [score: number, id: string]
   const hasWords = words.length + phrases.length > 0
   if (!hasWords && tags.length + sites.length + folders.length === 0) return { items: [] }
-  const shelf = await context.shelves.open(context, true)
-  const { scores, isHit } = shelf.index!.search({ words, exact: phrases.flat(), tags, sites })
-  const fits = fitting(wanted, shelf)
+  const model = await context.readModels.open(context, true)
+  const { scores, isHit } = model.index!.search({ words, exact: phrases.flat(), tags, sites })
+  const fits = fitting(wanted, model)
   const candidates = hasWords ? scores : byAge(scores.keys(), fits)
   const page = firstOf(
     candidates,
@@ -128,7 +128,7 @@ export async function ofPage (
 ): Promise<Page<Found>> {
   const binding = bindingOf(context, 'page', filterName)
   const after = cursor === undefined ? '' : context.sealer.open(binding, cursor) as string
-  const { pages, records } = await context.shelves.open(context)
+  const { pages, records } = await context.readModels.open(context)
   const ids = [...pages.get(pageOf(url)) ?? []].filter((id) => id > after && matches(records.get(id)!)).sort()
   return {
     items: ids.slice(0, limit).map((id) => records.get(id)!),

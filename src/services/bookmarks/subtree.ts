@@ -2,9 +2,9 @@ import { bookmark, type BookmarkRecord } from '../../../entities/bookmark.ts'
 import { Problem } from '../../errors.ts'
 import { preconditionFailed } from '../collection.ts'
 import type { Context } from '../context.ts'
-import { writeAll } from '../large-write.ts'
-import { PreconditionFailed, type Outcome, type Precondition, type Row } from '../space/change.ts'
-import type { StagedChange } from '../space/staged.ts'
+import { writeAll } from '../../engine/large-write.ts'
+import { PreconditionFailed, type Outcome, type Precondition, type Row } from '../../engine/change.ts'
+import type { StagedChange } from '../../engine/staged.ts'
 import { treeOf, type Tree } from './tree.ts'
 
 /**
@@ -21,7 +21,7 @@ export async function removeFolder (
   precondition: Precondition | undefined,
   confirm: boolean
 ): Promise<Outcome> {
-  const all = below(treeOf(await context.shelves.open(context)), row.id)
+  const all = below(treeOf(await context.readModels.open(context)), row.id)
   const { batchChanges } = context.config.limits
   if (all.length >= batchChanges) {
     throw new Problem(

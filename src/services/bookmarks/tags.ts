@@ -2,11 +2,11 @@ import { bookmark, type BookmarkRecord } from '../../../entities/bookmark.ts'
 import { Problem } from '../../errors.ts'
 import { notFound } from '../collection.ts'
 import type { Context } from '../context.ts'
-import { once } from '../idempotency.ts'
-import { writeAll } from '../large-write.ts'
-import type { ListQuery, Page } from '../listing.ts'
-import { redo } from '../space/redo.ts'
-import type { StagedChange } from '../space/staged.ts'
+import { once } from '../../engine/idempotency.ts'
+import { writeAll } from '../../engine/large-write.ts'
+import type { ListQuery, Page } from '../../engine/list.ts'
+import { retryOnConflict } from '../../engine/retry.ts'
+import type { StagedChange } from '../../engine/staged.ts'
 import { bindingOf } from './search.ts'
 
 /** A tag, and how many bookmarks and folders have it. */
@@ -26,7 +26,7 @@ export async function listTags (
   const binding = bindingOf(context, 'tags', undefined)
   const after = cursor === undefined ? '' : context.sealer.open(binding, cursor) as string
   const counts = new Map<string, number>()
-  for (const { tags } of (await context.shelves.open(context)).records.values()) {
+  for (const { tags } of (await context.readModels.open(context)).records.values()) {
     for (const tag of tags) if (tag > after) counts.set(tag, (counts.get(tag) ?? 0) + 1)
   }
   const names = [...counts.keys()].sort()
@@ -46,8 +46,8 @@ export async function listTags (
 export async function replaceTag (context: Context, tag: string, to: string | undefined): Promise<number> {
   let count = 0
   const { n, results } = await once(context, () =>
-    redo(async () => {
-      const tagged = [...(await context.shelves.open(context)).records.values()].filter(({ tags }) =>
+    retryOnConflict(async () => {
+      const tagged = [...(await context.readModels.open(context)).records.values()].filter(({ tags }) =>
         tags.includes(tag)
       )
       if (tagged.length === 0) throw notFound('tag')

@@ -1,5 +1,5 @@
 import type { BookmarkRecord } from '../../../entities/bookmark.ts'
-import type { Shelf } from './shelf.ts'
+import type { ReadModel } from './read-model.ts'
 
 /** Bookmarks and folders by the folder that they are shown in. */
 export interface Tree {
@@ -20,10 +20,10 @@ export interface Branch {
 }
 
 /**
- * Orders what is on a shelf. What is in a folder that is not there is shown at the root: a device may have
+ * Orders what is on a model. What is in a folder that is not there is shown at the root: a device may have
  * sent a child before its folder, or not yet know that the folder was deleted.
  */
-export function treeOf ({ records, folders }: Pick<Shelf, 'records' | 'folders'>): Tree {
+export function treeOf ({ records, folders }: Pick<ReadModel, 'records' | 'folders'>): Tree {
   const children = new Map<string | undefined, BookmarkRecord[]>()
   for (const record of records.values()) {
     const { folderId } = record

@@ -1,10 +1,10 @@
 import { preconditionFailed } from '../collection.ts'
 import type { Context } from '../context.ts'
-import { everyRecord } from '../listing.ts'
-import { contentOf, PreconditionFailed, type Precondition } from '../space/change.ts'
-import { readRow } from '../space/rows.ts'
-import { redo } from '../space/redo.ts'
-import { commitSides, dismiss, KIND, readGroup, removed, userSpace, written } from './sides.ts'
+import { everyRecord } from '../../engine/list.ts'
+import { contentOf, PreconditionFailed, type Precondition } from '../../engine/change.ts'
+import { readRow } from '../../engine/rows.ts'
+import { retryOnConflict } from '../../engine/retry.ts'
+import { commitSides, dismiss, KIND, readGroup, removed, userSpace, written } from './membership-writes.ts'
 
 /** Members that leave in one transaction: each takes an action of the group's space, and three of its own. */
 const AT_ONCE = 20
@@ -18,7 +18,7 @@ export async function closeGroup (given: Context, precondition: Precondition | u
   // There is no outcome to keep: who repeats it finds no group.
   const context = { ...given, idempotency: undefined }
   const { space, userId, store, writer, sessionId } = context
-  await redo(async () => {
+  await retryOnConflict(async () => {
     const row = await readGroup(context, space)
     if (row.closing === true) return
     const change = {
@@ -36,8 +36,8 @@ export async function closeGroup (given: Context, precondition: Precondition | u
     for (let others = await someOthers(context); others.length > 0; others = await someOthers(context)) {
       await dismiss(context, space, others)
     }
-    isAlone = await writer.together([space, own], () =>
-      redo(async () => {
+    isAlone = await writer.withSpacesLocked([space, own], () =>
+      retryOnConflict(async () => {
         const [row, self, pointer] = await Promise.all([readGroup(context, space),
           readRow(store, KIND.member, space, userId), readRow(store, KIND.membership, own, space.spaceId)])
         // Someone whom the list did not show yet.

@@ -4,15 +4,15 @@ import { group, type Group, type GroupInput } from '../../../entities/group.ts'
 import type { Membership, Role } from '../../../entities/membership.ts'
 import { inputOf, preconditionFailed } from '../collection.ts'
 import type { Context } from '../context.ts'
-import { once } from '../idempotency.ts'
-import { list, type Page } from '../listing.ts'
+import { once } from '../../engine/idempotency.ts'
+import { list, type Page } from '../../engine/list.ts'
 import { memberships } from '../memberships.ts'
 import { mergePatch } from '../merge-patch.ts'
-import { contentOf, PreconditionFailed, type Outcome, type Precondition } from '../space/change.ts'
-import { readAcross, readRow } from '../space/rows.ts'
-import { redo } from '../space/redo.ts'
+import { contentOf, PreconditionFailed, type Outcome, type Precondition } from '../../engine/change.ts'
+import { readAcross, readRow } from '../../engine/rows.ts'
+import { retryOnConflict } from '../../engine/retry.ts'
 import { closeGroup } from './closing.ts'
-import { assertRoom, commitSides, KIND, readGroup, written, type GroupRow } from './sides.ts'
+import { assertRoom, commitSides, KIND, readGroup, written, type GroupRow } from './membership-writes.ts'
 
 /** A group as one of its members sees it. */
 export type MyGroup = Static<typeof Group> & { readonly role: Role }
@@ -50,7 +50,7 @@ export function groups (context: Context) {
      */
     async create (input: Input): Promise<MyGroup> {
       const outcome = await once(mine, () =>
-        mine.writer.together([own], async () => {
+        mine.writer.withSpacesLocked([own], async () => {
           await assertRoom(mine, own, limits.userGroups)
           const id = randomUUID()
           return commitSides(mine, [[own, [written(KIND.membership, id, undefined, { role: 'owner' })]], [
@@ -76,7 +76,7 @@ export function oneGroup (context: Context & { readonly role: Role }) {
     return seen(
       rowOf(
         await once(context, () =>
-          redo(async () => {
+          retryOnConflict(async () => {
             const row = await readGroup(context, space)
             // What is not said is taken away; what the hub counts stays.
             const { name, description } = make(row)

@@ -5,11 +5,11 @@ import { membership, type Membership, type Role } from '../../../entities/member
 import { Problem } from '../../errors.ts'
 import { notFound } from '../collection.ts'
 import type { Context } from '../context.ts'
-import { once } from '../idempotency.ts'
-import { list, everyRecord, type Page } from '../listing.ts'
+import { once } from '../../engine/idempotency.ts'
+import { list, everyRecord, type Page } from '../../engine/list.ts'
 import { memberships } from '../memberships.ts'
-import { readRow } from '../space/rows.ts'
-import { redo } from '../space/redo.ts'
+import { readRow } from '../../engine/rows.ts'
+import { retryOnConflict } from '../../engine/retry.ts'
 import type { MemberRecord } from './members.ts'
 import {
   assertRoom,
@@ -25,7 +25,7 @@ import {
   written,
   type GroupRow,
   type MemberRow
-} from './sides.ts'
+} from './membership-writes.ts'
 
 const DAY_MS = 86_400_000
 /** Expired invitations that one transaction tidies away. */
@@ -49,8 +49,8 @@ export async function invite (
   const { store, space, userId, now, config: { limits } } = context
   const own = userSpace(context, id)
   const attempt = () =>
-    context.writer.together([space, own], () =>
-      redo(async () => {
+    context.writer.withSpacesLocked([space, own], () =>
+      retryOnConflict(async () => {
         const [row, found, pointer] = await Promise.all([readGroup(context, space),
           readRow(store, KIND.member, space, id), readRow(store, KIND.invitation, own, space.spaceId)])
         if (row.closing === true) throw notFound('group')
@@ -142,8 +142,8 @@ export function invitations (given: Context) {
       const { results } = await once(
         context,
         () =>
-          context.writer.together([own, space], () =>
-            redo(async () => {
+          context.writer.withSpacesLocked([own, space], () =>
+            retryOnConflict(async () => {
               const [row, found, invited, pointer] = await Promise.all([
                 readRow(store, KIND.group, space, groupId),
                 readRow(store, KIND.member, space, userId),

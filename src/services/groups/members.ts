@@ -3,12 +3,12 @@ import { member, type Member } from '../../../entities/group-member.ts'
 import type { Role } from '../../../entities/membership.ts'
 import { notFound } from '../collection.ts'
 import type { Context } from '../context.ts'
-import { once } from '../idempotency.ts'
-import { list, type Page } from '../listing.ts'
+import { once } from '../../engine/idempotency.ts'
+import { list, type Page } from '../../engine/list.ts'
 import { assertMay } from '../memberships.ts'
-import { contentOf } from '../space/change.ts'
-import { readRow } from '../space/rows.ts'
-import { redo } from '../space/redo.ts'
+import { contentOf } from '../../engine/change.ts'
+import { readRow } from '../../engine/rows.ts'
+import { retryOnConflict } from '../../engine/retry.ts'
 import {
   commitSides,
   dismiss,
@@ -19,7 +19,7 @@ import {
   userSpace,
   written,
   type MemberRow
-} from './sides.ts'
+} from './membership-writes.ts'
 
 export type MemberRecord = Static<typeof Member>
 
@@ -58,8 +58,8 @@ export function members (context: Context & { readonly role: Role }) {
       const { results } = await once(
         context,
         () =>
-          context.writer.together([space, own], () =>
-            redo(async () => {
+          context.writer.withSpacesLocked([space, own], () =>
+            retryOnConflict(async () => {
               const [row, found, pointer] = await Promise.all([readGroup(context, space),
                 readRow(store, KIND.member, space, id), readRow(store, KIND.membership, own, space.spaceId)])
               if (

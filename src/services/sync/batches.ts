@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { spaceKey } from '../../../entities/fields.ts'
 import { Problem } from '../../errors.ts'
 import { transact } from '../../store/transact.ts'
-import { assertPlaces } from '../bookmarks/placement.ts'
 import { notFound } from '../collection.ts'
 import type { Context } from '../context.ts'
-import { ME, memberships } from '../memberships.ts'
-import { PreconditionFailed } from '../space/change.ts'
-import { KEPT_SECONDS, OPEN_SECONDS, partsOf } from '../space/parts.ts'
+import { ME } from '../../engine/change-set.ts'
+import { memberships } from '../memberships.ts'
+import { PreconditionFailed } from '../../engine/change.ts'
+import { KEPT_SECONDS, OPEN_SECONDS, partsOf } from '../../engine/batch-parts.ts'
 import {
   putBatch,
   putBatchPart,
@@ -15,8 +15,8 @@ import {
   readHead,
   type BatchFields,
   type BatchRow
-} from '../space/rows.ts'
-import type { StagedChange } from '../space/staged.ts'
+} from '../../engine/rows.ts'
+import type { StagedChange } from '../../engine/staged.ts'
 import { assertFit, inSpaceOf, preconditionOf, prepare, type PushedChange } from './changes.ts'
 import { refused } from './push.ts'
 
@@ -40,7 +40,7 @@ export interface BatchStatus {
 
 /** Batches of changes that are too many for one push: staged, invisible, and then committed. */
 export function batches (context: Context) {
-  const { store, writer, userId, now, config: { limits } } = context
+  const { store, writer, rules, userId, now, config: { limits } } = context
   const owner = spaceKey(context.space.tenantId, 'USER', userId)
 
   /** @throws Problem NOT_FOUND, also for one that was abandoned */
@@ -209,7 +209,7 @@ export function batches (context: Context) {
           owner,
           batch,
           !confirm,
-          (rows, n) => assertPlaces({ ...context, space }, rows, n)
+          (rows, n) => rules.assertBatch({ ...context, space }, rows, n)
         )
       } catch (error) {
         if (!(error instanceof PreconditionFailed)) throw error

@@ -5,10 +5,11 @@ import { Problem, type Fault } from '../../errors.ts'
 import { bookmarks } from '../bookmarks/index.ts'
 import type { Collection } from '../collection.ts'
 import type { Context } from '../context.ts'
-import { ME, memberships } from '../memberships.ts'
+import { ME } from '../../engine/change-set.ts'
+import { memberships } from '../memberships.ts'
 import { settings } from '../settings.ts'
-import type { Change, Precondition } from '../space/change.ts'
-import { nameOf } from '../space/rows.ts'
+import type { Change, Precondition } from '../../engine/change.ts'
+import { nameOf } from '../../engine/rows.ts'
 
 /** One change of a push. */
 export type PushedChange =

@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { spaceName, type SpaceKey } from '../../../entities/fields.ts'
 import type { Context } from '../context.ts'
-import { GROUP, ME, memberships } from '../memberships.ts'
+import { GROUP, ME } from '../../engine/change-set.ts'
+import { memberships } from '../memberships.ts'
 import { batches } from './batches.ts'
 import { positionsOf, pull, type Pulled } from './pull.ts'
 import { push, type Push, type Pushed } from './push.ts'
@@ -22,7 +23,7 @@ export interface PullQuery {
 
 /** Sync of everything that one user may read. */
 export function sync (context: Context) {
-  const { store, space, userId, waiters } = context
+  const { store, space, userId, watchers } = context
   const groups = memberships(context)
 
   /**
@@ -42,7 +43,7 @@ export function sync (context: Context) {
     const until = Date.now() + wait
     let woken = false
     for (let from = cursor;;) {
-      const subscription = waiters.subscribe(
+      const subscription = watchers.subscribe(
         store,
         from === undefined || wait === 0 ? [] : [...spacesOf(from).keys()]
       )
@@ -66,7 +67,7 @@ export function sync (context: Context) {
   /**
    * Counts a connection that waits for changes. @returns what ends it @throws Problem TOO_MANY_CONNECTIONS
    */
-  const enter = () => waiters.enter(`${space.tenantId}#${userId}`)
+  const enter = () => watchers.enter(`${space.tenantId}#${userId}`)
 
   return {
     enter,

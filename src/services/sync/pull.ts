@@ -1,12 +1,13 @@
 import { membership } from '../../../entities/membership.ts'
 import { Problem } from '../../errors.ts'
 import type { Context } from '../context.ts'
-import { MAX_PAGE_BYTES } from '../listing.ts'
-import { GROUP, ME, memberships } from '../memberships.ts'
-import type { ChangeSet } from './change-set.ts'
-import { pack, unpack, type Packed, type Position, type Positions } from './position.ts'
-import { beginSnapshot, snapshotPage } from './snapshot.ts'
-import { Expired, walk } from './walk.ts'
+import { MAX_PAGE_BYTES } from '../../engine/list.ts'
+import { GROUP, ME } from '../../engine/change-set.ts'
+import { memberships } from '../memberships.ts'
+import type { ChangeSet } from '../../engine/change-set.ts'
+import { pack, unpack, type Packed, type Position, type Positions } from '../../engine/position.ts'
+import { beginSnapshot, snapshotPage } from '../../engine/snapshot.ts'
+import { Expired, readChanges } from '../../engine/read-changes.ts'
 
 /**
  * An answer to a pull: apply the changes in order, keep the cursor, come again at once where there is more.
@@ -65,7 +66,7 @@ async function advance (
       more = true
       return
     }
-    const walked = await walk(context, spaceOf(name), name, position, {
+    const walked = await readChanges(context, spaceOf(name), name, position, {
       limit: limit - ops,
       maxBytes: MAX_PAGE_BYTES - bytes
     })

@@ -1,9 +1,9 @@
 import type { Resource } from '../../../entities/index.ts'
 import { Problem } from '../../errors.ts'
 import { preconditionFailed } from '../collection.ts'
-import { commit } from '../commit.ts'
+import { commit } from '../../engine/commit.ts'
 import type { Context } from '../context.ts'
-import { once } from '../idempotency.ts'
+import { once } from '../../engine/idempotency.ts'
 import {
   knownOf,
   MAX_CHANGES,
@@ -11,9 +11,9 @@ import {
   removal,
   type Change,
   type Outcome
-} from '../space/change.ts'
-import { redo } from '../space/redo.ts'
-import { definitionOf, nameOf, readNamed } from '../space/rows.ts'
+} from '../../engine/change.ts'
+import { retryOnConflict } from '../../engine/retry.ts'
+import { definitionOf, nameOf, readNamed } from '../../engine/rows.ts'
 import { assertFit, inSpaceOf, preconditionOf, prepare, type PushedChange } from './changes.ts'
 
 export interface Push {
@@ -68,7 +68,7 @@ export async function push (given: Context, { changes, confirm = false }: Push):
     )
   }
 
-  return answer(changes, await once(context, () => redo(attempt)))
+  return answer(changes, await once(context, () => retryOnConflict(attempt)))
 }
 
 /** The puts, and the deletes of what is there: a tombstone keeps the content, so it is read first. */

@@ -19,19 +19,19 @@ export interface Exported {
 
 /** All bookmarks and folders of the space as they are at one moment, as a file that an import takes. */
 export async function exportFile (context: Context, format: Format): Promise<Exported> {
-  const shelf = await context.shelves.open(context)
+  const model = await context.readModels.open(context)
   if (format === 'json') {
     return {
       type: 'application/json; charset=utf-8',
       name: 'bookmarks.json',
-      pieces: inPieces(json([...shelf.records.values()]))
+      pieces: inPieces(json([...model.records.values()]))
     }
   }
   const writing = format === 'html' ? netscape : xbel
   return {
     type: writing.type,
     name: `bookmarks.${writing.extension}`,
-    pieces: inPieces(nested(writing, treeOf(shelf)))
+    pieces: inPieces(nested(writing, treeOf(model)))
   }
 }
 

@@ -1,11 +1,11 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { Problem } from '../../../errors.ts'
 import type { Context } from '../../context.ts'
-import { writeAll } from '../../large-write.ts'
-import { PreconditionFailed, Superseded } from '../../space/change.ts'
-import { redo } from '../../space/redo.ts'
-import { readHead } from '../../space/rows.ts'
-import type { StagedChange } from '../../space/staged.ts'
+import { writeAll } from '../../../engine/large-write.ts'
+import { PreconditionFailed, Superseded } from '../../../engine/change.ts'
+import { retryOnConflict } from '../../../engine/retry.ts'
+import { readHead } from '../../../engine/rows.ts'
+import type { StagedChange } from '../../../engine/staged.ts'
 import { decode, formatOf, type Format } from './decoding.ts'
 import { createCollector, type Collector, type Parsed, type Parser } from './entry.ts'
 import { jsonParser } from './json.ts'
@@ -86,8 +86,8 @@ export async function importFile (
   const { batchChanges, spaceRecords } = context.config.limits
   /** What earlier batches of this import made of a record. */
   const done = new Map<string, Fate['fate']>()
-  const fates = await redo(async () => {
-    const plan = await planImport(await context.shelves.open(context), entries, request.folderId)
+  const fates = await retryOnConflict(async () => {
+    const plan = await planImport(await context.readModels.open(context), entries, request.folderId)
     const fresh = plan.changes.filter(({ basedOn }) => basedOn === undefined).length
     const count = fresh === 0 ? 0 : (await readHead(context.store, context.space))?.count ?? 0
     if (fresh > 0 && count + fresh > spaceRecords) {

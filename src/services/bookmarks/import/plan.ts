@@ -7,8 +7,8 @@ import {
   FOLDER_LIMITS,
   type BookmarkRecord
 } from '../../../../entities/bookmark.ts'
-import type { StagedChange } from '../../space/staged.ts'
-import type { Shelf } from '../shelf.ts'
+import type { StagedChange } from '../../../engine/staged.ts'
+import type { ReadModel } from '../read-model.ts'
 import { spelled } from '../url.ts'
 import type { Entry } from './entry.ts'
 import { fit } from './limits.ts'
@@ -48,7 +48,7 @@ interface Draft {
  * @param root the folder that the file goes into
  */
 export async function planImport (
-  shelf: Shelf,
+  model: ReadModel,
   entries: readonly Entry[],
   root: string | undefined
 ): Promise<ImportPlan> {
@@ -58,7 +58,7 @@ export async function planImport (
   const breathe = async () => {
     if (++portion % PORTION === 0) await turn()
   }
-  for (const record of shelf.records.values()) {
+  for (const record of model.records.values()) {
     if (record.folderId !== undefined) used.add(record.folderId)
     if (!known.has(nameOf(record))) known.set(nameOf(record), record.id)
     await breathe()
@@ -66,11 +66,11 @@ export async function planImport (
   const drafts = new Map<string, Draft>()
   const targets = new Map<Entry, { id: string | undefined, depth: number }>()
   const subfolders = new Map<string | undefined, number>()
-  for (const id of shelf.folders) count(subfolders, shelf.records.get(id)!.folderId)
+  for (const id of model.folders) count(subfolders, model.records.get(id)!.folderId)
   const depthOf = (id: string | undefined) => {
     let depth = 0
-    for (let at = id; at !== undefined && depth <= FOLDER_LIMITS.depth && shelf.folders.has(at); depth++) {
-      at = shelf.records.get(at)!.folderId
+    for (let at = id; at !== undefined && depth <= FOLDER_LIMITS.depth && model.folders.has(at); depth++) {
+      at = model.records.get(at)!.folderId
     }
     return depth
   }
@@ -85,7 +85,7 @@ export async function planImport (
       }
     const { kind } = entry
     const name = nameOf({ kind, folderId: into.id, url: entry.url, title: entry.title })
-    const same = entry.id !== undefined ? shelf.records.get(entry.id) : undefined
+    const same = entry.id !== undefined ? model.records.get(entry.id) : undefined
     const existing = same !== undefined && (same.kind ?? 'bookmark') === kind &&
         (kind === 'folder' ? same.title === entry.title : spelled(same.url!) === spelled(entry.url!))
       ? same.id
@@ -113,7 +113,7 @@ export async function planImport (
       }
       count(subfolders, into.id)
     }
-    const isFree = (id: string) => !shelf.records.has(id) && !drafts.has(id)
+    const isFree = (id: string) => !model.records.has(id) && !drafts.has(id)
     const id =
       [entry.id, derivedId(name)].find((id) =>
         id !== undefined && isFree(id) && (kind === 'bookmark' || id === entry.id || !used.has(id))
@@ -147,7 +147,7 @@ export async function planImport (
 
   /** Adds to a record what an entry has beyond it. The older date is when it was made. */
   function merge (entry: Entry, id: string): Fate {
-    const before = shelf.records.get(id)
+    const before = model.records.get(id)
     const draft = drafts.get(id) ?? draftOf(before!)
     drafts.set(id, draft)
     const { content } = draft
@@ -181,7 +181,7 @@ export async function planImport (
     )
     await breathe()
   }
-  setPositions(shelf, drafts)
+  setPositions(model, drafts)
   const changes = [...drafts].filter(([, { touched }]) => touched).map((
     [id, { content, createdAt, before }]
   ): StagedChange => ({
@@ -211,7 +211,7 @@ function draftOf (before: BookmarkRecord): Draft {
 }
 
 /** New records stand behind what has a position in their folder, in the order of the file. */
-function setPositions (shelf: Shelf, drafts: ReadonlyMap<string, Draft>): void {
+function setPositions (model: ReadModel, drafts: ReadonlyMap<string, Draft>): void {
   const created = new Map<string | undefined, Draft[]>()
   for (const draft of drafts.values()) {
     if (!draft.ordered || draft.content.position !== undefined) continue
@@ -225,7 +225,7 @@ function setPositions (shelf: Shelf, drafts: ReadonlyMap<string, Draft>): void {
       last.set(folderId, position)
     }
   }
-  for (const record of shelf.records.values()) see(record)
+  for (const record of model.records.values()) see(record)
   for (const { content } of drafts.values()) see(content)
   for (const [folderId, beside] of created) {
     const keys = keysAfter(last.get(folderId), beside.length)

@@ -1,14 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Definition } from '../../../entities/definition.ts'
-import type { SpaceKey } from '../../../entities/fields.ts'
-import { registry } from '../../../entities/index.ts'
-import type { Store } from '../../store/store.ts'
-import { recordsAfter } from '../listing.ts'
-import type { SpaceHead } from '../space/change.ts'
-import { readHead, readLogBackwards } from '../space/rows.ts'
+import type { Definition } from '../../entities/definition.ts'
+import type { SpaceKey } from '../../entities/fields.ts'
+import { registry } from '../../entities/index.ts'
+import type { Store } from '../store/store.ts'
+import { recordsAfter } from './list.ts'
+import type { SpaceHead } from './change.ts'
+import { readHead, readLogBackwards } from './rows.ts'
 import type { Op } from './change-set.ts'
 import type { Position } from './position.ts'
-import { opOf } from './walk.ts'
+import { opOf } from './read-changes.ts'
 
 const KINDS = Object.values<Definition>(registry as unknown as Record<string, Definition>)
 

@@ -1,8 +1,8 @@
 import { createConversions } from 'electrodb'
 import type { Definition } from '../../entities/definition.ts'
-import type { Context } from './context.ts'
-import type { Row } from './space/change.ts'
-import { own, readRows } from './space/rows.ts'
+import type { SpaceContext } from './context.ts'
+import type { Row } from './change.ts'
+import { assertOwn, readRows } from './rows.ts'
 
 /**
  * A page is cut short, with a cursor to go on, after this many rows were looked at: a filter that matches
@@ -66,7 +66,7 @@ interface Conversions {
  * and counted: `looked` at most `limit`.
  */
 export async function recordsAfter (
-  { store, space }: Pick<Context, 'store' | 'space'>,
+  { store, space }: Pick<SpaceContext, 'store' | 'space'>,
   definition: Definition,
   id: string | undefined,
   limit: number
@@ -81,7 +81,7 @@ export async function recordsAfter (
   do page = await query.go({ ...store, consistent: true, pages: 1, limit, cursor: page.cursor })
   while (page.data.length === 0 && page.cursor !== null)
   const { cursor } = page
-  const rows = (page.data as Row[]).map((row) => own(space, row))
+  const rows = (page.data as Row[]).map((row) => assertOwn(space, row))
   return {
     rows: rows.filter(({ deletedAt }) => deletedAt === undefined),
     last: cursor === null ? undefined : rows.at(-1)?.id
@@ -93,7 +93,7 @@ export async function recordsAfter (
  * counted.
  */
 export async function* everyRecord (
-  place: Pick<Context, 'store' | 'space'>,
+  place: Pick<SpaceContext, 'store' | 'space'>,
   definition: Definition
 ): AsyncGenerator<Row, void, void> {
   let after: string | undefined
@@ -110,7 +110,7 @@ export async function* everyRecord (
  * @throws Problem INVALID_CURSOR
  */
 export async function list (
-  context: Context,
+  context: SpaceContext,
   definition: Definition,
   { limit, cursor, newestFirst = false, filterName = '', matches = () => true }: ListQuery<unknown>
 ): Promise<Page<unknown>> {
@@ -158,7 +158,7 @@ export async function list (
       if (items.length === limit || bytes > MAX_PAGE_BYTES) {
         return { items, cursor: sealer.seal(binding, { id: last!.id, createdAt: last!.createdAt }) }
       }
-      last = own(space, row)
+      last = assertOwn(space, row)
       const record = row.deletedAt === undefined ? definition.present(row) : undefined
       if (record === undefined || !matches(record)) continue
       items.push(record)

@@ -7,7 +7,7 @@ import type { Definition } from '../../../entities/definition.ts'
 import { Problem } from '../../errors.ts'
 import { notFound } from '../collection.ts'
 import type { Context } from '../context.ts'
-import { everyRecord } from '../listing.ts'
+import { everyRecord } from '../../engine/list.ts'
 import {
   contentOf,
   knownOf,
@@ -16,9 +16,9 @@ import {
   type Change,
   type Outcome,
   type Row
-} from '../space/change.ts'
-import { readAcross, readRow, readRows } from '../space/rows.ts'
-import { redo } from '../space/redo.ts'
+} from '../../engine/change.ts'
+import { readAcross, readRow, readRows } from '../../engine/rows.ts'
+import { retryOnConflict } from '../../engine/retry.ts'
 
 /**
  * Who belongs to a group stands in two spaces: the group's has the members, and counts them; each user's own
@@ -124,7 +124,7 @@ export function commitSides (
     sessionId,
     ...spaceName(space) === spaceName(keyed) && { idempotency }
   }))
-  return writer.commitJointly(writes)
+  return writer.commitAcross(writes)
 }
 
 /**
@@ -145,8 +145,8 @@ export function dismiss (
       (await readAcross(context.store, definition, spaces.map((place) => ({ ...place, id: space.spaceId }))))
         .map((row) => [row.spaceId, row])
     )
-  return context.writer.together([space, ...spaces], () =>
-    redo(async () => {
+  return context.writer.withSpacesLocked([space, ...spaces], () =>
+    retryOnConflict(async () => {
       const [row, members, joined, invited] = await Promise.all([readGroup(context, space),
         readRows(context.store, KIND.member, space, ids), pointers(KIND.membership),
         pointers(KIND.invitation)])

@@ -1,4 +1,8 @@
-import type { Resource } from '../../../entities/index.ts'
+import type { Resource } from '../../entities/index.ts'
+
+/** The names of spaces on the wire: a user's own one, and `group:{id}`. */
+export const ME = 'me'
+export const GROUP = 'group:'
 
 /** What happened to one record, on the wire: a device applies it and is done. */
 export interface Op {

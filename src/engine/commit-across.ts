@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { Problem } from '../../errors.ts'
-import { transact } from '../../store/transact.ts'
+import { Problem } from '../errors.ts'
+import { transact } from '../store/transact.ts'
 import { Superseded, type Outcome, type SpaceHead, type Write } from './change.ts'
 import { emptyHead, opening, outcomeUnderKey, plan, repeated, type Rules } from './plan.ts'
 import { parseIdempotency, readHead } from './rows.ts'
@@ -23,7 +23,7 @@ const MAX_PAUSE_MS = 500
  * @returns the number and time of the first, and all results
  * @throws as Writer.commit; Superseded where a record is not what a change is based on
  */
-export async function commitJointly (
+export async function commitAcross (
   writes: readonly Write[],
   staged: StagedCommits,
   rules: Rules,

@@ -2,22 +2,22 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import { bookmark, type BookmarkRecord } from '../../../entities/bookmark.ts'
 import { spaceName } from '../../../entities/fields.ts'
-import type { Context } from '../context.ts'
-import { MAX_PAGE_BYTES, recordsAfter } from '../listing.ts'
-import type { Position } from '../sync/position.ts'
-import { beginSnapshot } from '../sync/snapshot.ts'
-import { Expired, walk, type Reach } from '../sync/walk.ts'
+import type { SpaceContext } from '../../engine/context.ts'
+import { MAX_PAGE_BYTES, recordsAfter } from '../../engine/list.ts'
+import type { Position } from '../../engine/position.ts'
+import { beginSnapshot } from '../../engine/snapshot.ts'
+import { Expired, readChanges, type Reach } from '../../engine/read-changes.ts'
 import { createIndex, type SearchIndex } from './search-index.ts'
 import { addTo, takeFrom } from './sets.ts'
 import { pageOf } from './url.ts'
 
-/** Rows of one read of the store while a shelf is filled. */
+/** Rows of one read of the store while a model is filled. */
 const PAGE = 500
 /** Operations of one look at the log. */
 const LOOK = 1000
 /**
  * A delta reads record by record what a query reads by the page: after so many operations, or more than the
- * shelf has records, it is filled anew.
+ * model has records, it is filled anew.
  */
 const FAR = 20_000
 const TRIES = 3
@@ -33,7 +33,7 @@ const INDEX_FACTOR = 7
  * import, export and the rules of folders read. It follows the log, so that a look costs 1 RCU where nothing
  * changed.
  */
-export interface Shelf {
+export interface ReadModel {
   /** Bookmarks and folders by id. */
   readonly records: ReadonlyMap<string, BookmarkRecord>
   /** Ids of the folders among them. */
@@ -46,16 +46,16 @@ export interface Shelf {
   readonly index: SearchIndex | undefined
 }
 
-export interface Shelves {
+export interface ReadModels {
   /**
-   * The shelf of the context's space, as it is now: what was committed before the call is on it.
+   * The model of the context's space, as it is now: what was committed before the call is on it.
    * @param indexed whether its search index is needed
    * @throws a failure of the store
    */
-  open(context: Context, indexed?: boolean): Promise<Shelf>
+  open(context: SpaceContext, indexed?: boolean): Promise<ReadModel>
 }
 
-interface Filled extends Shelf {
+interface Filled extends ReadModel {
   readonly records: Map<string, BookmarkRecord>
   readonly folders: Set<string>
   readonly pages: Map<string, Set<string>>
@@ -65,32 +65,32 @@ interface Filled extends Shelf {
   bytes: number
 }
 interface Flight {
-  running?: Promise<Shelf>
-  next?: Promise<Shelf>
+  running?: Promise<ReadModel>
+  next?: Promise<ReadModel>
   indexed: boolean
 }
 
 /**
- * The shelves of a process, the least recently used of which are forgotten.
+ * The read models of a process, the least recently used of which are forgotten.
  * @param maxBytes of memory, about, for all of them; one that is larger alone is filled for each use
  */
-export function createShelves (maxBytes: number): Shelves {
-  const shelves = new LRUCache<string, Filled>({ maxSize: maxBytes })
+export function createReadModels (maxBytes: number): ReadModels {
+  const models = new LRUCache<string, Filled>({ maxSize: maxBytes })
   const flights = new Map<string, Flight>()
 
-  async function follow (context: Context, name: string, indexed: boolean): Promise<Shelf> {
+  async function follow (context: SpaceContext, name: string, indexed: boolean): Promise<ReadModel> {
     for (let attempt = 1;; attempt++) {
-      const held = shelves.get(name)
-      const shelf = held ?? await fill(context)
+      const held = models.get(name)
+      const model = held ?? await fill(context)
       try {
-        await advance(context, shelf, held !== undefined)
-        if (indexed && shelf.index === undefined) shelf.index = await createIndex(shelf.records.values())
-        shelves.set(name, shelf, {
-          size: 1 + shelf.bytes * (OBJECT_FACTOR + (shelf.index === undefined ? 0 : INDEX_FACTOR))
+        await advance(context, model, held !== undefined)
+        if (indexed && model.index === undefined) model.index = await createIndex(model.records.values())
+        models.set(name, model, {
+          size: 1 + model.bytes * (OBJECT_FACTOR + (model.index === undefined ? 0 : INDEX_FACTOR))
         })
-        return shelf
+        return model
       } catch (error) {
-        shelves.delete(name)
+        models.delete(name)
         if (!(error instanceof Expired) || attempt === TRIES) throw error
       }
     }
@@ -115,9 +115,9 @@ export function createShelves (maxBytes: number): Shelves {
 }
 
 /** Reads all bookmarks of a space, page by page: about 1 RCU for each 4 KB. */
-async function fill (context: Context): Promise<Filled> {
+async function fill (context: SpaceContext): Promise<Filled> {
   const { snapshot: _, ...position } = await beginSnapshot(context.store, context.space, context.now())
-  const shelf: Filled = {
+  const model: Filled = {
     records: new Map(),
     folders: new Set(),
     pages: new Map(),
@@ -128,55 +128,55 @@ async function fill (context: Context): Promise<Filled> {
   for (let after: string | undefined;;) {
     const { rows, last } = await recordsAfter(context, bookmark as never, after, PAGE)
     for (const row of rows) {
-      put(shelf, bookmark.present(row as unknown as Parameters<typeof bookmark.present>[0]))
+      put(model, bookmark.present(row as unknown as Parameters<typeof bookmark.present>[0]))
     }
-    if (last === undefined) return shelf
+    if (last === undefined) return model
     after = last
     await turn()
   }
 }
 
-/** Brings a shelf up to what can be seen of the log. @throws Expired where it has to be filled anew */
-async function advance (context: Context, shelf: Filled, mayBeFar: boolean): Promise<void> {
-  // A deletion is news even of what is not on the shelf: what put it there may be told of in the same look.
+/** Brings a model up to what can be seen of the log. @throws Expired where it has to be filled anew */
+async function advance (context: SpaceContext, model: Filled, mayBeFar: boolean): Promise<void> {
+  // A deletion is news even of what is not on the model: what put it there may be told of in the same look.
   const isNews: Reach['isNews'] = ({ type, id, act }, n) =>
-    type === bookmark.resource && (act === 'delete' || (shelf.records.get(id)?.rev ?? 0) < n)
+    type === bookmark.resource && (act === 'delete' || (model.records.get(id)?.rev ?? 0) < n)
   for (let seen = 0;;) {
-    const { changes, position, more } = await walk(context, context.space, '', shelf.position, {
+    const { changes, position, more } = await readChanges(context, context.space, '', model.position, {
       limit: LOOK,
       maxBytes: MAX_PAGE_BYTES,
       isNews
     })
     for (const { id, act, rev, record } of changes.flatMap(({ ops }) => ops)) {
       seen++
-      if (act === 'put') put(shelf, record as BookmarkRecord)
-      else if ((shelf.records.get(id)?.rev ?? 0) <= rev) remove(shelf, id)
+      if (act === 'put') put(model, record as BookmarkRecord)
+      else if ((model.records.get(id)?.rev ?? 0) <= rev) remove(model, id)
     }
-    const moved = position.n > shelf.position.n
-    shelf.position = position
+    const moved = position.n > model.position.n
+    model.position = position
     if (!more || !moved) return
-    if (mayBeFar && seen > Math.max(FAR, shelf.records.size)) throw new Expired()
+    if (mayBeFar && seen > Math.max(FAR, model.records.size)) throw new Expired()
     await turn()
   }
 }
 
-function put (shelf: Filled, record: BookmarkRecord): void {
+function put (model: Filled, record: BookmarkRecord): void {
   const { id, kind, url, rev } = record
-  if ((shelf.records.get(id)?.rev ?? 0) > rev) return
-  remove(shelf, id)
-  shelf.records.set(id, record)
-  shelf.bytes += Buffer.byteLength(JSON.stringify(record))
-  if (kind === 'folder') shelf.folders.add(id)
-  if (url !== undefined) addTo(shelf.pages, pageOf(url), id)
-  shelf.index?.add(record)
+  if ((model.records.get(id)?.rev ?? 0) > rev) return
+  remove(model, id)
+  model.records.set(id, record)
+  model.bytes += Buffer.byteLength(JSON.stringify(record))
+  if (kind === 'folder') model.folders.add(id)
+  if (url !== undefined) addTo(model.pages, pageOf(url), id)
+  model.index?.add(record)
 }
 
-function remove (shelf: Filled, id: string): void {
-  const record = shelf.records.get(id)
+function remove (model: Filled, id: string): void {
+  const record = model.records.get(id)
   if (record === undefined) return
-  shelf.records.delete(id)
-  shelf.folders.delete(id)
-  shelf.bytes -= Buffer.byteLength(JSON.stringify(record))
-  if (record.url !== undefined) takeFrom(shelf.pages, pageOf(record.url), id)
-  shelf.index?.remove(record)
+  model.records.delete(id)
+  model.folders.delete(id)
+  model.bytes -= Buffer.byteLength(JSON.stringify(record))
+  if (record.url !== undefined) takeFrom(model.pages, pageOf(record.url), id)
+  model.index?.remove(record)
 }

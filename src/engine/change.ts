@@ -1,6 +1,6 @@
-import type { Definition, Stamps } from '../../../entities/definition.ts'
-import type { SpaceKey } from '../../../entities/fields.ts'
-import type { Store } from '../../store/store.ts'
+import type { Definition, Stamps } from '../../entities/definition.ts'
+import type { SpaceKey } from '../../entities/fields.ts'
+import type { Store } from '../store/store.ts'
 
 /** A stored record of any kind: what the hub stamps on it, and its content. */
 export type Row = Stamps & Record<string, unknown>

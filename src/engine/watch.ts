@@ -1,7 +1,7 @@
-import { spaceName, type SpaceKey } from '../../../entities/fields.ts'
-import { Problem } from '../../errors.ts'
-import type { Store } from '../../store/store.ts'
-import { readHead } from '../space/rows.ts'
+import { spaceName, type SpaceKey } from '../../entities/fields.ts'
+import { Problem } from '../errors.ts'
+import type { Store } from '../store/store.ts'
+import { readHead } from './rows.ts'
 
 /**
  * How often a space that someone waits for is looked at, for what other processes write: half an RCU each
@@ -20,7 +20,7 @@ export interface Subscription {
   end(): void
 }
 
-export interface Waiters {
+export interface Watchers {
   /** A space has gone on, as a writer of this process knows. */
   readonly wake: (space: SpaceKey, n: number) => void
   /** From now on nothing that happens in the spaces is missed: subscribe, then look, then wait. */
@@ -40,7 +40,7 @@ interface Active {
  * Wakes who waits: at once for what this process commits, within about a second for what others do. However
  * many wait for a space, it is looked at once a second; nobody waits, nothing is read.
  */
-export function createWaiters (connectionsPerUser: number): Waiters {
+export function createWatchers (connectionsPerUser: number): Watchers {
   const active = new Map<string, Active>()
   const connections = new Map<string, number>()
 

@@ -2,10 +2,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { spaceName } from '../../entities/fields.ts'
 import { Problem } from '../errors.ts'
 import { transact } from '../store/transact.ts'
-import type { Context } from './context.ts'
-import type { Outcome } from './space/change.ts'
-import { repeated } from './space/plan.ts'
-import { checkIdempotency, parseIdempotency, readIdempotency } from './space/rows.ts'
+import type { SpaceContext } from './context.ts'
+import type { Outcome } from './change.ts'
+import { repeated } from './plan.ts'
+import { checkIdempotency, parseIdempotency, readIdempotency } from './rows.ts'
 
 const MAX_TRIES = 8
 const PAUSE_MS = 5
@@ -18,7 +18,7 @@ const PAUSE_MS = 5
  * @throws Problem IDEMPOTENCY_MISMATCH for another request with the key, IDEMPOTENCY_IN_PROGRESS while the
  *   first runs here
  */
-export async function once (context: Context, work: () => Promise<Outcome>): Promise<Outcome> {
+export async function once (context: SpaceContext, work: () => Promise<Outcome>): Promise<Outcome> {
   const { store, space, idempotency, running, now } = context
   if (idempotency === undefined) return work()
   const name = `${spaceName(space)}#${idempotency.key}`
@@ -52,7 +52,7 @@ export async function once (context: Context, work: () => Promise<Outcome>): Pro
  * and not yet this row; another transaction comes before it or after it. 2 WCU.
  */
 async function settled (
-  { store, space, now }: Context,
+  { store, space, now }: SpaceContext,
   key: string
 ): Promise<ReturnType<typeof parseIdempotency>> {
   for (let tries = 0; tries < MAX_TRIES; tries++) {

@@ -1,9 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { EntityItem } from 'electrodb'
-import type { AnyEntity, Definition } from '../../../entities/definition.ts'
-import { spaceName, type SpaceKey } from '../../../entities/fields.ts'
-import { registry, type Resource } from '../../../entities/index.ts'
-import { SessionSeen } from '../../../entities/session.ts'
+import type { AnyEntity, Definition } from '../../entities/definition.ts'
+import { spaceName, type SpaceKey } from '../../entities/fields.ts'
+import { registry, type Resource } from '../../entities/index.ts'
 import {
   Batch,
   BatchPart,
@@ -12,9 +11,9 @@ import {
   IdempotencyRow,
   LogEntry,
   type LogOp
-} from '../../../entities/space.ts'
-import { Problem } from '../../errors.ts'
-import type { Store } from '../../store/store.ts'
+} from '../../entities/space.ts'
+import { Problem } from '../errors.ts'
+import type { Store } from '../store/store.ts'
 import type { Outcome, Row, SpaceHead } from './change.ts'
 
 export type Entry = EntityItem<typeof LogEntry>
@@ -88,7 +87,7 @@ export async function readRow (
   id: string
 ): Promise<Row | undefined> {
   const { data } = await definition.entity.get({ ...space, id }).go({ ...store, consistent: true })
-  return data === null ? undefined : own(space, data as Row)
+  return data === null ? undefined : assertOwn(space, data as Row)
 }
 
 /**
@@ -96,7 +95,7 @@ export async function readRow (
  * wall behind them, for the day that one of them has a bug.
  * @throws Error (a constant 500) where the row belongs to another tenant or space
  */
-export function own (space: SpaceKey | undefined, row: Row): Row {
+export function assertOwn (space: SpaceKey | undefined, row: Row): Row {
   if (space === undefined || spaceName(row) !== spaceName(space)) {
     throw new Error('the store answered with a row of another space')
   }
@@ -137,7 +136,7 @@ export async function readAcross (
       go(options: object): Promise<{ data: Row[], unprocessed: SpaceKey[] }>
     }
     const { data, unprocessed } = await batch.go({ ...store, consistent: true })
-    rows.push(...data.map((row) => own(asked.get(`${spaceName(row)} ${row.id}`), row)))
+    rows.push(...data.map((row) => assertOwn(asked.get(`${spaceName(row)} ${row.id}`), row)))
     keys = unprocessed
     if (keys.length > 0) await pause(wait)
   }
@@ -261,34 +260,6 @@ export async function readBatchPart (
   return data?.changes
 }
 
-/** When the sessions of a user, or one of them, were last used: RFC 3339, by id. */
-export async function readSeen (store: Store, space: SpaceKey, id?: string): Promise<Map<string, string>> {
-  const { data } = id === undefined
-    ? await SessionSeen.query.bySession(space).go({ ...store, pages: 'all' })
-    : { data: [(await SessionSeen.get({ ...space, id }).go(store)).data].filter((row) => row !== null) }
-  return new Map(data.map(({ id, at }) => [id, at]))
-}
-
-/** Notes that a session is used, unless someone did so less than `every` milliseconds ago. 1 WCU. */
-export async function writeSeen (
-  store: Store,
-  space: SpaceKey,
-  id: string,
-  now: number,
-  every: number,
-  kept: number
-): Promise<void> {
-  await SessionSeen.put({
-    ...space,
-    id,
-    at: new Date(now).toISOString(),
-    expiresAt: Math.floor((now + kept) / 1000)
-  })
-    .where(({ at }, { notExists, lt }) =>
-      `${notExists(at)} OR ${lt(at, new Date(now - every).toISOString())}`
-    ).go(store)
-}
-
 /** The outcome under its Idempotency-Key; refused where an unexpired one exists. */
 export function putIdempotency (
   space: SpaceKey,
@@ -310,7 +281,7 @@ const isFree =
 
 /** A row as the store gives it in the refusal of a transaction. */
 export function parseRow (entity: AnyEntity, space: SpaceKey, item: Record<string, unknown>): Row {
-  return own(space, entity.parse({ Item: item }).data as Row)
+  return assertOwn(space, entity.parse({ Item: item }).data as Row)
 }
 
 /** HEAD as the store gives it in the refusal of a transaction. */

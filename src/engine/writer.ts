@@ -1,13 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
-import { spaceName, type SpaceKey } from '../../../entities/fields.ts'
-import { Problem } from '../../errors.ts'
-import { transact, type Refusal } from '../../store/transact.ts'
+import { spaceName, type SpaceKey } from '../../entities/fields.ts'
+import { Problem } from '../errors.ts'
+import { transact, type Refusal } from '../store/transact.ts'
 import { knownOf, type Outcome, type SpaceHead, type Write } from './change.ts'
 import { forget, learnHead, load, recordKey, remember, type Memory } from './memory.ts'
 import { emptyHead, opening, plan, repeated, type Planned, type Rules } from './plan.ts'
 import { parseIdempotency, parseRow, readHead } from './rows.ts'
-import { commitJointly } from './joint.ts'
+import { commitAcross } from './commit-across.ts'
 import { actionsOf, MAX_ACTIONS, takeBatch, type Pending } from './queue.ts'
 import { createStagedCommits, type StagedCommits } from './staged.ts'
 
@@ -38,12 +38,12 @@ export interface Writer {
    * Does something while nobody else of this process writes to the spaces: what reads them, decides and
    * commits is then not overtaken here. Within it only `commitJointly` commits to them.
    */
-  together<T>(spaces: readonly SpaceKey[], work: () => Promise<T>): Promise<T>
+  withSpacesLocked<T>(spaces: readonly SpaceKey[], work: () => Promise<T>): Promise<T>
   /**
    * Commits a change-set in each of several spaces, all or none. To be called within `together`.
    * @returns the results of all, in order @throws as `commit`
    */
-  commitJointly(writes: readonly Write[]): Promise<Outcome>
+  commitAcross(writes: readonly Write[]): Promise<Outcome>
   /** Commits of more than one transaction. */
   readonly staged: StagedCommits
 }
@@ -95,7 +95,7 @@ export function createWriter (
     await load(state, batch)
     if (await waitsForBatch(state, batch)) return
     if (state.head === undefined && actionsOf(batch) + FOUNDING > MAX_ACTIONS) {
-      await found(state, batch[0]!.write, now())
+      await createSpace(state, batch[0]!.write, now())
     }
     const before = state.head as SpaceHead | undefined
     let after = before ?? emptyHead(now())
@@ -186,7 +186,7 @@ export function createWriter (
 
   return {
     staged,
-    together (spaces, work) {
+    withSpacesLocked (spaces, work) {
       // In the order of their names, so that no two wait for each other.
       const states = [...new Map(spaces.map((space) => [spaceName(space), stateOf(space)]))].sort((
         [one],
@@ -198,8 +198,8 @@ export function createWriter (
         return work()
       })()
     },
-    commitJointly: (writes) =>
-      commitJointly(writes, staged, rules, now, ({ space }, n) => {
+    commitAcross: (writes) =>
+      commitAcross(writes, staged, rules, now, ({ space }, n) => {
         committed(space, n)
       }),
     commit (write) {
@@ -239,7 +239,7 @@ function inTurn<T> (state: SpaceState, work: () => Promise<T>): Promise<T> {
  * made first.
  */
 const FOUNDING = 1
-async function found (state: SpaceState, { store, space }: Write, now: number): Promise<void> {
+async function createSpace (state: SpaceState, { store, space }: Write, now: number): Promise<void> {
   const empty = emptyHead(now)
   const refusals = await transact(store, opening(space, undefined, empty))
   state.head = refusals === undefined ? empty : await readHead(store, space)

@@ -1,7 +1,6 @@
 import { Problem, type Fault } from '../errors.ts'
-import { conditionsOf } from './bookmarks/placement.ts'
-import type { Context } from './context.ts'
-import { MAX_CHANGES, type Change, type Outcome, type Write } from './space/change.ts'
+import type { SpaceContext } from './context.ts'
+import { MAX_CHANGES, type Change, type Outcome, type Write } from './change.ts'
 
 /**
  * Commits changes of the context's space as one change-set, together with what has to hold for the folders
@@ -11,12 +10,12 @@ import { MAX_CHANGES, type Change, type Outcome, type Write } from './space/chan
  *   it is put
  */
 export async function commit (
-  context: Context,
+  context: SpaceContext,
   write: Pick<Write, 'changes' | 'guarded' | 'brief'>,
   pointerOf: (change: Change) => string = () => ''
 ): Promise<Outcome> {
-  const { store, space, sessionId, idempotency, writer } = context
-  const conditions = await conditionsOf(context, write.changes, pointerOf)
+  const { store, space, sessionId, idempotency, writer, rules } = context
+  const conditions = await rules.conditionsOf(context, write.changes, pointerOf)
   const most = MAX_CHANGES - (idempotency === undefined ? 0 : 1) - conditions.length
   if (conditions.length > 0 && write.changes.length > most) {
     const errors: Fault[] = [{

@@ -3,12 +3,11 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { spaceKey } from '../../entities/fields.ts'
 import { Problem } from '../errors.ts'
 import { transact } from '../store/transact.ts'
-import { assertPlaces } from './bookmarks/placement.ts'
 import { commit } from './commit.ts'
-import type { Context } from './context.ts'
-import { GROUP, ME } from './memberships.ts'
-import { MAX_CHANGES, type Outcome } from './space/change.ts'
-import { KEPT_SECONDS, OPEN_SECONDS, PART_CHANGES, partsOf, type Part } from './space/parts.ts'
+import type { SpaceContext } from './context.ts'
+import { GROUP, ME } from './change-set.ts'
+import { MAX_CHANGES, type Outcome } from './change.ts'
+import { KEPT_SECONDS, OPEN_SECONDS, PART_CHANGES, partsOf, type Part } from './batch-parts.ts'
 import {
   nameOf,
   putBatch,
@@ -17,8 +16,8 @@ import {
   readNamed,
   type BatchFields,
   type BatchRow
-} from './space/rows.ts'
-import { toChange, type StagedChange } from './space/staged.ts'
+} from './rows.ts'
+import { toChange, type StagedChange } from './staged.ts'
 
 /**
  * Folders above those that are put are conditions of the same transaction: there are few, and room for them.
@@ -41,7 +40,7 @@ const PORTION = 5 * PART_CHANGES
  *   Idempotency-Key VALIDATION_FAILED where more than one transaction is needed. Nothing happened then
  */
 export async function writeAll (
-  context: Context,
+  context: SpaceContext,
   changes: readonly StagedChange[],
   guarded: boolean
 ): Promise<Outcome> {
@@ -72,7 +71,11 @@ export async function writeAll (
   return { n: await commitStaged(context, parts, guarded), at: '', results: [] }
 }
 
-async function commitStaged (context: Context, parts: readonly Part[], guarded: boolean): Promise<number> {
+async function commitStaged (
+  context: SpaceContext,
+  parts: readonly Part[],
+  guarded: boolean
+): Promise<number> {
   const { store, space, userId, writer, now } = context
   const owner = spaceKey(space.tenantId, 'USER', userId)
   const at = now()
@@ -116,7 +119,7 @@ async function commitStaged (context: Context, parts: readonly Part[], guarded: 
       owner,
       before!,
       guarded,
-      (rows, n) => assertPlaces(context, rows, n)
+      (rows, n) => context.rules.assertBatch(context, rows, n)
     )
     return (await readBatch(store, owner, batch.id))!.last!
   } catch (error) {

@@ -1,4 +1,4 @@
-import type { Refusal } from '../../store/transact.ts'
+import type { Refusal } from '../store/transact.ts'
 import { knownOf, type Change, type Known, type SpaceHead, type Write } from './change.ts'
 import { parseHead, readHead, readRows } from './rows.ts'
 

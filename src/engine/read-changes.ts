@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { spaceName, type SpaceKey } from '../../../entities/fields.ts'
-import type { Resource } from '../../../entities/index.ts'
-import type { Store } from '../../store/store.ts'
-import type { Row, SpaceHead } from '../space/change.ts'
-import { definitionOf, nameOf, readHead, readLog, readNamed, type Entry } from '../space/rows.ts'
-import type { Context } from '../context.ts'
+import { spaceName, type SpaceKey } from '../../entities/fields.ts'
+import type { Resource } from '../../entities/index.ts'
+import type { Store } from '../store/store.ts'
+import type { Row, SpaceHead } from './change.ts'
+import { definitionOf, nameOf, readHead, readLog, readNamed, type Entry } from './rows.ts'
+import type { SpaceContext } from './context.ts'
 import type { ChangeSet, Op } from './change-set.ts'
 import type { Position } from './position.ts'
 
@@ -54,8 +54,8 @@ export interface Reach {
  * entirely.
  * @throws Expired
  */
-export async function walk (
-  { store, now, writer, holes }: Pick<Context, 'store' | 'now' | 'writer' | 'holes'>,
+export async function readChanges (
+  { store, now, writer, holes }: Pick<SpaceContext, 'store' | 'now' | 'writer' | 'holes'>,
   space: SpaceKey,
   name: string,
   position: Position,

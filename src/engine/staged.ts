@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
-import { spaceKey, spaceName, type SpaceKey } from '../../../entities/fields.ts'
-import { Problem } from '../../errors.ts'
-import type { Store } from '../../store/store.ts'
-import { transact } from '../../store/transact.ts'
+import { spaceKey, spaceName, type SpaceKey } from '../../entities/fields.ts'
+import { Problem } from '../errors.ts'
+import type { Store } from '../store/store.ts'
+import { transact } from '../store/transact.ts'
 import {
   GUARDED_RECORDS,
   knownOf,

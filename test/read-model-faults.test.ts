@@ -89,6 +89,6 @@ t.test("what a process knows of a space's bookmarks is right after quiet, howeve
   }))
   t.strictSame(wrong, [])
   t.ok(looks > TRIALS && world.faults.counts.stale > 0)
-  figure(t, 'trials of a shelf with late and broken reads', TRIALS)
+  figure(t, 'trials of a read model with late and broken reads', TRIALS)
   figure(t, 'looks meanwhile', looks)
 })

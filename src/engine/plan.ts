@@ -1,6 +1,6 @@
-import type { SpaceKey } from '../../../entities/fields.ts'
-import type { Limits } from '../../config.ts'
-import { Problem } from '../../errors.ts'
+import type { SpaceKey } from '../../entities/fields.ts'
+import type { Limits } from '../config.ts'
+import { Problem } from '../errors.ts'
 import {
   bytesOf,
   GUARDED_RECORDS,

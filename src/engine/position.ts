@@ -1,6 +1,6 @@
 /**
  * Where a device stands: in each space the last change that it has seen whole, and how far a snapshot got. On
- * the wire it is an opaque cursor (services/cursor.ts), bound to tenant and user.
+ * the wire it is an opaque cursor (engine/cursor.ts), bound to tenant and user.
  */
 export type Positions = Map<string, Position>
 

@@ -1,7 +1,20 @@
 import { cp, mkdir, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { build } from 'esbuild'
+import { build, type Plugin } from 'esbuild'
+
+/**
+ * get-jwks brings jwk-to-pem, and that elliptic (GHSA-848j-6mx2-7j84, without a fix). The hub makes its PEM through
+ * node:crypto and never calls it: no bundle holds either.
+ */
+const withoutElliptic: Plugin = {
+  name: 'without-elliptic',
+  setup (build) {
+    build.onLoad({ filter: /[\\/]jwk-to-pem[\\/]/ }, () => ({
+      contents: "module.exports = () => { throw new Error('jwk-to-pem is left out of the bundle') }"
+    }))
+  }
+}
 
 const USAGE = `npm run build: bundles the hub into dist/
 
@@ -35,7 +48,8 @@ if (process.argv.includes('--help')) {
     sourcemap: 'linked',
     sourcesContent: false,
     legalComments: 'linked',
-    logLevel: 'warning'
+    logLevel: 'warning',
+    plugins: [withoutElliptic]
   })
   await build({
     entryPoints: { client: 'src/client/index.ts' },

@@ -1,4 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import t from 'tap'
 import { createKeySource } from '../src/plugins/auth/key-source.ts'
@@ -272,4 +273,19 @@ t.test('the hub is ready when every trusted issuer has given its keys, and not b
   t.equal((await person(hub.app, late.token()).get('/v1/tenant')).status, 200)
   pass(10 * MINUTE)
   t.equal((await ready()).status, 503)
+})
+
+t.test('no bundle holds elliptic, which get-jwks would bring', (t) => {
+  const bundles = readdirSync('dist').filter((name) => name.endsWith('.mjs'))
+  t.ok(bundles.length >= 3)
+  for (const name of bundles) {
+    const text = readFileSync(`dist/${name}`, 'utf8')
+    t.notMatch(text, /elliptic/i, name)
+  }
+  t.match(
+    readFileSync('dist/server.mjs', 'utf8'),
+    /jwk-to-pem is left out/,
+    'the check looks at the right text'
+  )
+  t.end()
 })

@@ -635,6 +635,22 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     promise: 'isolation',
+    name: 'a key that is there twice is taken',
+    suite: 'keys',
+    file: 'src/plugins/auth/key-source.ts',
+    find: '.length === 1\n  const getJwks',
+    replace: '.length > 0\n  const getJwks'
+  },
+  {
+    promise: 'isolation',
+    name: 'a key set follows a redirect',
+    suite: 'keys',
+    file: 'src/plugins/auth/key-source.ts',
+    find: "redirect: 'error'",
+    replace: "redirect: 'follow'"
+  },
+  {
+    promise: 'isolation',
     name: 'a withdrawn key is never noticed',
     suite: 'keys',
     file: 'src/plugins/auth/key-source.ts',

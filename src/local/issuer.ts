@@ -1,6 +1,6 @@
 import { createHash, createPrivateKey, createPublicKey, randomUUID } from 'node:crypto'
+import { createSigner } from 'fast-jwt'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
-import { SignJWT } from 'jose'
 import { Type } from 'typebox'
 import { PlainId, TENANT_ID } from '../../entities/fields.ts'
 import type { TrustedIssuer } from '../config.ts'
@@ -47,27 +47,30 @@ export async function loopbackOnly ({ headers: { host } }: FastifyRequest): Prom
  * @param privateKeyPem RSA, at least 2,048 bits
  */
 export function createLocalIssuer (issuer: string, privateKeyPem: string): LocalIssuer {
-  const privateKey = createPrivateKey(privateKeyPem)
-  const jwk = createPublicKey(privateKey).export({ format: 'jwk' })
+  const jwk = createPublicKey(createPrivateKey(privateKeyPem)).export({ format: 'jwk' })
   const kid = createHash('sha256').update(JSON.stringify(jwk)).digest('base64url')
   const jwksUri = `${issuer}/.well-known/jwks.json`
 
-  const sign = (subject: string, claims: Record<string, unknown>) =>
-    new SignJWT({ ...claims, jti: randomUUID() })
-      .setProtectedHeader({ alg: 'RS256', kid, typ: 'JWT' }).setIssuer(issuer).setSubject(subject)
-      .setIssuedAt().setExpirationTime(`${LIFETIME_SECONDS}s`).sign(privateKey)
+  const signer = createSigner({
+    algorithm: 'RS256',
+    key: privateKeyPem,
+    kid,
+    iss: issuer,
+    expiresIn: LIFETIME_SECONDS * 1000
+  })
+  const sign = (sub: string, claims: Record<string, unknown>) => signer({ ...claims, sub, jti: randomUUID() })
 
   async function mint ({ tenant, user, roles = [] }: Subject) {
     const shared = { 'cognito:groups': roles, 'custom:tenant_id': tenant }
     return {
-      access_token: await sign(user, {
+      access_token: sign(user, {
         ...shared,
         token_use: 'access',
         client_id: CLIENT_ID,
         username: user,
         scope: 'openid sync-hub/tenant'
       }),
-      id_token: await sign(user, { ...shared, token_use: 'id', aud: CLIENT_ID, 'cognito:username': user }),
+      id_token: sign(user, { ...shared, token_use: 'id', aud: CLIENT_ID, 'cognito:username': user }),
       token_type: 'Bearer' as const,
       expires_in: LIFETIME_SECONDS
     }

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
 import { Type } from 'typebox'
@@ -8,10 +9,11 @@ import { group } from '../entities/group.ts'
 import { member } from '../entities/group-member.ts'
 import { invitation } from '../entities/invitation.ts'
 import { membership } from '../entities/membership.ts'
-import { registry, type Resource } from '../entities/index.ts'
+import { registry, ROWS, type Resource } from '../entities/index.ts'
 import { SessionSeen, session } from '../entities/session.ts'
 import { setting } from '../entities/setting.ts'
 import { Batch, BatchPart, DirectoryEntry, Head, IdempotencyRow, LogEntry } from '../entities/space.ts'
+import { faultOf } from './harness/rows.ts'
 
 type Kind = Resource | 'head' | 'log' | 'idempotency' | 'directory' | 'batch' | 'batch-part' | 'session-seen'
 /** What a row is about. Two rows with different names must never share a key. */
@@ -290,6 +292,20 @@ t.test('any JSON that may be sent as a setting comes back as it was sent, in the
     t.equal(JSON.stringify(thereAndBack(setting, { value: JSON.parse(json) as unknown }).value), json, json)
   }
   t.equal(thereAndBack(setting, { value: 1 }).isPublic, false, 'private where nothing was said')
+})
+
+t.test('every entity is a kind of row, and a row that is none, or not where or as it should be, is told', (t) => {
+  const entities = readdirSync('entities').map((name) => readFileSync(`entities/${name}`, 'utf8'))
+  t.equal(ROWS.length, entities.join('').match(/new Entity\(\{/g)!.length)
+  t.equal(new Set(ROWS.map(({ entity }) => entity.schema.model.entity)).size, ROWS.length)
+  const row = { __edb_e__: 'bookmark', pk: 'TENANT#acme#USER#alice', sk: 'x' }
+  t.equal(faultOf(row), undefined)
+  t.equal(faultOf({ ...row, deletedAt: 'x', ttl: 1 }), undefined)
+  t.match(faultOf({ ...row, __edb_e__: 'note' }), /which ROWS does not name/)
+  t.match(faultOf({ ...row, pk: 'TENANT#acme' }), /does not lie in a partition of space/)
+  t.match(faultOf({ ...row, ttl: 1 }), /expires/)
+  t.match(faultOf({ ...row, deletedAt: 'x' }), /never expires/)
+  t.end()
 })
 
 // A definition in which wire and store disagree does not compile: `npm run types` fails where one does.

@@ -10,6 +10,7 @@ import { startGateway, type Gateway } from '../../src/local/iam/gateway.ts'
 import { loadRoles } from '../../src/local/iam/roles.ts'
 import { createLocalIssuer, type LocalIssuer, type Subject } from '../../src/local/issuer.ts'
 import { figure } from './figures.ts'
+import { strayRows } from './rows.ts'
 
 /** One signing key for all issuers of a test process: making one takes a tenth of a second. */
 export const { privateKey } = generateKeyPairSync('rsa', {
@@ -78,7 +79,13 @@ export const pastTheHub = (config: Config): Config => ({
 export async function testConfig (changes: Partial<Config> = {}): Promise<Config> {
   const dynamodbEndpoint = await storeEndpoint()
   const table = changes.table ?? `test-${randomUUID()}`
-  if (changes.table === undefined) await createTable(dynamodbEndpoint, table)
+  if (changes.table === undefined) {
+    await createTable(dynamodbEndpoint, table)
+    root.teardown(async () => {
+      const [stray] = await strayRows(dynamodbEndpoint, table)
+      if (stray !== undefined) throw new Error(`A row that should not be there: ${stray}`)
+    })
+  }
   const template = process.env.LOCAL_IAM
   const iam = template === undefined || changes.table !== undefined
     ? {}

@@ -4,6 +4,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
+import { minVersion, satisfies } from 'semver'
 import t from 'tap'
 import { loadConfig } from '../src/config.ts'
 import { VERSION } from '../src/version.ts'
@@ -15,6 +16,7 @@ const read = (path: string) => readFileSync(path, 'utf8')
 const readme = read('README.md')
 const manifest = JSON.parse(read('package.json')) as {
   version: string,
+  engines: { node: string },
   scripts: Record<string, string>,
   dependencies: Record<string, string>,
   optionalDependencies: Record<string, string>,
@@ -128,6 +130,17 @@ fetch(url, { method: request, headers: header.map((line) => line.split(/: (.*)/s
     [...readme.matchAll(/`(bob has [^`]*)`/g)].map(([, line]) => line),
     'the two people, too'
   )
+})
+
+t.test('every package takes the oldest Node that the hub takes, so that npm ci warns of nothing', (t) => {
+  const oldest = minVersion(manifest.engines.node)!
+  const { packages } = JSON.parse(read('package-lock.json')) as {
+    packages: Record<string, { engines?: { node?: string } }>
+  }
+  for (const [path, { engines }] of Object.entries(packages)) {
+    if (engines?.node !== undefined) t.ok(satisfies(oldest, engines.node), `${path} wants ${engines.node}`)
+  }
+  t.end()
 })
 
 t.test('what is pinned is pinned, and the image holds only what it needs', (t) => {

@@ -146,6 +146,10 @@ export const Batch = new Entity({
     /** How many changes each part has. A part is what one transaction takes. */
     sizes: { type: 'list', items: { type: 'number' }, required: true },
     bytes: { type: 'number', required: true },
+    /**
+     * Once the commit has begun: how many changes each of its transactions writes, where some parts take several.
+     */
+    steps: { type: 'list', items: { type: 'number' } },
     createdAt: { type: 'string', required: true },
     /** Once committed: the change-sets of its first and last part. */
     first: { type: 'number' },

@@ -144,10 +144,9 @@ t.test('every registry is complete', (t) => {
 
 /** Files that are longer than a file should be, and how long they may be: to be split, never to be added to. */
 const LONG = new Map([['src/client/index.ts', 322], ['src/config.ts', 347], ['src/engine/rows.ts', 320], [
-  'src/engine/staged.ts',
-  399
-], ['src/engine/writer.ts', 301], ['src/services/bookmarks/import/plan.ts', 253], ['src/services/trash.ts',
-  273]])
+  'src/engine/writer.ts',
+  301
+], ['src/services/bookmarks/import/plan.ts', 253], ['src/services/trash.ts', 262]])
 
 t.test('files are small, and say in their name what they do', (t) => {
   for (const { path, text } of files) {

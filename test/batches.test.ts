@@ -4,6 +4,7 @@ import { Batch, Head } from '../entities/space.ts'
 import { buildApp } from '../src/app.ts'
 import { startTracedHub } from './harness/client.ts'
 import { createDevice } from './harness/device.ts'
+import { createFaults, seeded } from './harness/faults.ts'
 import { person, type Person } from './harness/hub.ts'
 import { logOf } from './harness/log.ts'
 
@@ -235,35 +236,98 @@ t.test('two who commit the same batch at once commit it once', async (t) => {
   t.match((await logOf(store, 'ida')).head, { n: 4, count: 200 })
 })
 
-t.test('deletes whose contents are more than a transaction takes are refused before anything is written', async (t) => {
-  const jo = await hub.as({ tenant: 'acme', user: 'jo' })
-  const value = 'x'.repeat(65_000)
-  for (let from = 0; from < 60; from += 15) {
-    await jo.post('/v1/sync', {
-      changes: Array.from(
-        { length: 15 },
-        (_, index) => ({ type: 'setting', id: `s${from + index}`, act: 'put', record: { value } })
-      )
-    })
+/** A user with 100 bookmarks of 36 KB in a folder, imported or not: together they are more than a transaction takes. */
+async function withLarge (user: string): Promise<{ user: Person, ids: string[] }> {
+  const owner = await hub.as({ tenant: 'acme', user })
+  const description = '😀'.repeat(9_000)
+  const ids = Array.from({ length: 100 }, (_, index) => `b${index}`)
+  await owner.put('/v1/bookmarks/folder', { kind: 'folder', title: 'Large', tags: [] })
+  for (let from = 0; from < 100; from += 20) {
+    const changes = ids.slice(from, from + 20).map((id) => ({
+      type: 'bookmark',
+      id,
+      act: 'put',
+      record: { ...page, tags: ['t'], description, folderId: 'folder' }
+    }))
+    t.equal((await owner.post('/v1/sync', { changes })).status, 200)
   }
+  return { user: owner, ids }
+}
+const left = async (user: Person) => (await user.get('/v1/bookmarks?limit=100')).body.items.length as number
+
+t.test('large records are deleted, undone and renamed together, however many bytes that writes', async (t) => {
+  const { user, ids } = await withLarge('jo')
+  const device = createDevice(user)
+  await device.pull()
+  const n = async () => (await logOf(store, 'jo')).head!.n
+  const removes = ids.slice(0, 97).map((id) => ({ type: 'bookmark', id, act: 'delete' }))
+
+  const pushed = await user.post('/v1/sync', { changes: removes, confirm: true })
+  t.match(pushed, { status: 200, body: { n: await n() } }, 'a push of deletes')
+  t.ok(pushed.body.results.every(({ status, rev }: any) => status === 204 && rev > 0))
+  t.equal(await left(user), 4)
+  await device.pull()
+  t.equal(device.held.size, 4, 'and devices are told')
+  t.match(await user.post(`/v1/changes/${await n()}/revert`, undefined), { status: 200 }, 'its revert')
+  t.match(await user.delete('/v1/bookmarks/folder?confirm=true'), { status: 204 }, 'a folder')
+  t.equal(await left(user), 0)
+  t.match(await user.post(`/v1/changes/${await n()}/revert`, undefined), { status: 200 })
+  const id = await begin(user, removes)
+  const committed = await commit(user, id, { confirm: true })
+  t.match(committed, { status: 200, body: { state: 'committed', committed: 97 } }, 'a batch of deletes')
+  t.ok(committed.body.last > committed.body.first, 'in several change-sets')
+  t.equal(await left(user), 4)
+  t.match(await user.post(`/v1/changes/${await n()}/revert`, undefined), { status: 200 })
+  t.match(await user.patch('/v1/bookmarks/tags', { tag: 't', to: 'u' }), { status: 200 }, 'a tag')
+  await device.pull()
+  t.equal(device.held.size, 101)
+  t.match((await logOf(store, 'jo')).head, { count: 101 })
+})
+
+t.test('a commit of large deletes that dies half way is finished by who comes next', async (t) => {
+  const { user, ids } = await withLarge('jon')
+  const id = await begin(user, ids.slice(0, 90).map((id) => ({ type: 'bookmark', id, act: 'delete' })))
+  dieAfter(1, 'jon')
+  t.equal((await commit(user, id, { confirm: true })).status, 503)
+  traced.fault = undefined
+  t.match(await user.get(`/v1/sync/batches/${id}`), { body: { state: 'committing', committed: Number } })
+  t.match(await commit(user, id, { confirm: true }), {
+    status: 200,
+    body: { state: 'committed', committed: 90 }
+  })
+  t.match((await logOf(store, 'jon')).head, { count: 11 })
+})
+
+t.test('a batch that deletes only what it put itself needs no confirmation', async (t) => {
+  const kit = await hub.as({ tenant: 'acme', user: 'kit' })
+  for (const from of [0, 30]) await kit.post('/v1/sync', { changes: puts(30, from) })
+  const id = await begin(kit, puts(60, 100))
   const changes = Array.from(
     { length: 60 },
-    (_, index) => ({ type: 'setting', id: `s${index}`, act: 'delete' })
+    (_, index) => ({ type: 'bookmark', id: `b${100 + index}`, act: 'delete' })
   )
-  const refused = { status: 400, body: { limit: { name: 'transactionBytes', value: 3_000_000 } } }
-  t.match(await jo.post('/v1/sync', { changes, confirm: true }), refused)
-  const id = await begin(jo, puts(100))
-  await jo.post(`/v1/sync/batches/${id}`, { offset: 100, changes })
-  t.match(await commit(jo, id, { confirm: true }), refused)
-  t.match((await logOf(store, 'jo')).head, { count: 60 })
-  t.equal((await jo.put('/v1/bookmarks/free', page)).status, 201)
-  const small = await begin(jo, changes.slice(0, 30))
-  await jo.post(`/v1/sync/batches/${small}`, { offset: 30, changes: changes.slice(30) })
-  t.match(
-    (await commit(jo, small, { confirm: true })).body,
-    { state: 'committed' },
-    'in smaller requests they go'
-  )
+  await kit.post(`/v1/sync/batches/${id}`, { offset: 60, changes })
+  t.match(await commit(kit, id), { status: 200 })
+  t.match((await logOf(store, 'kit')).head, { count: 60 })
+})
+
+t.test('a delete counts also where what an earlier append put cannot be seen yet', async (t) => {
+  const faults = createFaults({ random: seeded(7), spread: 600 })
+  const app = await buildApp(hub.config, { open: faults.open, logStream: { write: () => {} } })
+  t.teardown(() => app.close())
+  const max = person(app, (await hub.as({ tenant: 'acme', user: 'max' })).token)
+  const ids = Array.from({ length: 5 }, (_, index) => `b${index}`)
+  const id = await begin(max, puts(5))
+  await faults.settled()
+  await max.post(`/v1/sync/batches/${id}`, {
+    offset: 5,
+    changes: ids.map((id) => ({ type: 'bookmark', id, act: 'delete' }))
+  })
+  await faults.settled()
+  t.match(await commit(max, id), { status: 200 })
+  await faults.quiet()
+  t.ok(faults.counts.stale > 0, 'something was not visible')
+  t.match((await logOf(store, 'max')).head, { count: 0 })
 })
 
 t.test('a batch that was swept in the middle of its commit does not hold its space for ever', async (t) => {
@@ -279,4 +343,26 @@ t.test('a batch that was swept in the middle of its commit does not hold its spa
   t.equal((await kai.put('/v1/bookmarks/next', page)).status, 201)
   await device.pull()
   t.equal(device.held.size, 98, 'what was written of it is told of')
+})
+
+t.test('a batch that touches a record several times leaves it as the last touch does', async (t) => {
+  const lea = await hub.as({ tenant: 'acme', user: 'lea' })
+  await lea.put('/v1/bookmarks/old', page)
+  const remove = (id: string) => ({ type: 'bookmark', id, act: 'delete' })
+  const stage = async (appends: object[][]) => {
+    const id = await begin(lea, appends[0]!)
+    let offset = appends[0]!.length
+    for (const changes of appends.slice(1)) {
+      t.equal((await lea.post(`/v1/sync/batches/${id}`, { offset, changes })).status, 200)
+      offset += changes.length
+    }
+    t.match(await commit(lea, id), { status: 200, body: { state: 'committed' } })
+  }
+  await stage([[put('new'), { ...put('x'), id: 'old' }], [remove('bnew')], [remove('old')]])
+  t.strictSame((await lea.get('/v1/bookmarks')).body.items, [], 'put, then deleted')
+  await stage([[put('new')], [remove('bnew')], [put('new', 'again')], [remove('bnew')]])
+  t.equal((await lea.get('/v1/bookmarks/bnew')).status, 404, 'over its own tombstone')
+  await stage([[remove('bnew'), put('other')], [put('new', 'last')], [remove('bother'), remove('bnever')]])
+  t.match((await lea.get('/v1/bookmarks')).body.items, [{ id: 'bnew', title: 'last' }])
+  t.match((await logOf(store, 'lea')).head, { count: 1 })
 })

@@ -31,7 +31,8 @@ const id = fc.nat(5).map((index) => `r${index}`)
 /**
  * What happens in a trial: to a device with the client (edit, remove, sync, kill), to two devices that do
  * nothing but listen (anew: with nothing in hand), by others (put, delete, push, batch, or a burst of several
- * writers at once), to the groups, and to time.
+ * writers at once), to the groups, and to time. A batch touches records several times over its appends; of those
+ * that nobody else touches it is known what has to be there in the end.
  */
 const step = fc.oneof(
   {
@@ -78,8 +79,22 @@ const step = fc.oneof(
     })
   },
   {
-    weight: 1,
-    arbitrary: fc.record({ does: fc.constant('batch' as const), hub: fc.nat(1), from: fc.nat(50) })
+    weight: 3,
+    arbitrary: fc.record({
+      does: fc.constant('batch' as const),
+      hub: fc.nat(1),
+      from: fc.nat(50),
+      /** Whether some of it takes a part of its own, before what is appended. */
+      many: fc.boolean(),
+      appends: fc.array(
+        fc.uniqueArray(fc.record({ id: fc.nat(5), deletes: fc.boolean() }), {
+          minLength: 1,
+          maxLength: 5,
+          selector: ({ id }) => id
+        }),
+        { minLength: 1, maxLength: 4 }
+      )
+    })
   },
   {
     weight: 2,
@@ -113,7 +128,7 @@ const world = await startWorld(t, SEED, {
 const { hubs, store, faults } = world
 const page = (title: string) => ({ url: 'https://example.com/', title, tags: [] })
 const LAST = ERAS.length - 1
-let [told, expired, swept] = [0, 0, 0]
+let [told, expired, swept, batched] = [0, 0, 0, 0]
 
 /** Runs one trial. @returns what differs in the end, device by device */
 async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
@@ -156,6 +171,8 @@ async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
   let client: Client = await open()
   const listeners = users.map((_, index) => createDevice(people[index]![0]!))
   const lost = users.map(() => 0)
+  /** The titles of records that one batch alone touched, as it left them; undefined: it left none. */
+  const last = new Map<string, string | undefined>()
   /** Some hardly miss a step, and some fall behind by many. */
   const rests = users.map(() => random() < 0.5 ? 100 : 600)
 
@@ -226,6 +243,43 @@ async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
     )
   }
 
+  async function batch (
+    { hub, from, many, appends }: Extract<Trial['steps'][number]['step'], { does: 'batch' }>,
+    title: string
+  ): Promise<void> {
+    const put = (id: string, title: string) => ({ type: 'bookmark', id, act: 'put', record: page(title) })
+    const first = Array.from({ length: many ? 110 : 1 }, (_, index) => put(`batch-${from + index}`, title))
+    const touched = new Map<string, string | undefined>()
+    const touches = appends.map((append, index) =>
+      append.map(({ id, deletes }) => {
+        // Two of them are what others write as well.
+        const name = id < 4 ? `own-${title.replace('.', '-')}-${id}` : `r${id}`
+        if (id < 4) touched.set(name, deletes ? undefined : `${title}.${index}`)
+        return deletes ? { type: 'bookmark', id: name, act: 'delete' } : put(name, `${title}.${index}`)
+      })
+    )
+    const person = people[0]![at(hub)]!
+    const { status, body } = await patiently(
+      () => person.post('/v1/sync?batch=true', { changes: first }),
+      5
+    )
+    if (status !== 201) return
+    let offset = first.length
+    for (const changes of touches) {
+      const appended = await patiently(
+        () => person.post(`/v1/sync/batches/${body.id}`, { offset, changes }),
+        5
+      )
+      offset += changes.length
+      // Where the answer to the first try was lost, the second is told how far the batch is.
+      if (appended.status !== 200 && appended.body.current?.changes !== offset) return
+    }
+    const committed = await patiently(() => person.post(`/v1/sync/batches/${body.id}/commit`, {}), 5)
+    if (committed.status !== 200) return
+    batched++
+    for (const [name, title] of touched) last.set(`me bookmark ${name}`, title)
+  }
+
   async function take ({ step }: Trial['steps'][number], title: string): Promise<unknown> {
     switch (step.does) {
       case 'edit':
@@ -280,20 +334,8 @@ async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
           ).then(() => look(who))
         }))
       }
-      case 'batch': {
-        const changes = Array.from(
-          { length: 110 },
-          (_, index) => ({
-            type: 'bookmark',
-            id: `batch-${step.from + index}`,
-            act: 'put',
-            record: page(title)
-          })
-        )
-        const staged = await people[0]![at(step.hub)]!.post('/v1/sync?batch=true', { changes })
-        return staged.status === 201 &&
-          people[0]![at(step.hub)]!.post(`/v1/sync/batches/${staged.body.id}/commit`, {})
-      }
+      case 'batch':
+        return batch(step, title)
       case 'join':
         return join(step.user, step.group, step.hub)
       case 'leave':
@@ -366,6 +408,12 @@ async function run ({ steps, seed }: Trial, number: number): Promise<string[]> {
     }
   }
   const expected = await truth(store, tenant, users[0])
+  for (const [name, title] of last) {
+    const is = (expected.get(name) as { title?: string } | undefined)?.title
+    if (is !== title) {
+      found.push(`${name}: its batch left ${title ?? 'nothing'}, and there is ${is ?? 'nothing'}`)
+    }
+  }
   const has = new Map(
     ['me', ...Object.values(groups).map((group) => `group:${group}`)].flatMap((space) =>
       client.space(space).bookmarks.list().map((record) =>
@@ -426,10 +474,11 @@ t.test('whatever happens, after quiet every replica equals the server', async (t
   figure(t, 'trials in which a replica missed something', missed.length)
   figure(t, 'change-sets that listeners were told of', told)
   figure(t, 'cursors that expired', expired)
+  figure(t, 'batches that were committed and held against what they did', batched)
   figure(t, 'faults', JSON.stringify(faults.counts))
   // A run in which nothing went wrong proves nothing.
   if (ONLY === undefined && TRIALS >= 200) {
-    for (const [fault, count] of Object.entries({ ...faults.counts, swept, expired, told })) {
+    for (const [fault, count] of Object.entries({ ...faults.counts, swept, expired, told, batched })) {
       t.ok(count > 0 || fault === 'clash', `${fault}: ${count}`)
     }
   }

@@ -259,8 +259,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'nobody finishes the commit of a process that died',
     suite: 'batches',
     file: STAGED,
-    find: "if (isAlive(space, head.lock)) return 'held'",
-    replace: "if (isAlive(space, head.lock) || head.lock.part > 0) return 'held'"
+    find: "if (shared.locks.isAlive(space, head.lock)) return 'held'",
+    replace: "if (shared.locks.isAlive(space, head.lock) || head.lock.part > 0) return 'held'"
   },
   {
     promise: 'writes',
@@ -275,8 +275,32 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a batch is not rehearsed',
     suite: 'batches',
     file: STAGED,
-    find: 'locked = await rehearse(job, locked, guarded, object)',
-    replace: 'void rehearse'
+    find: 'const rehearsed = await rehearse(job, locked, guarded, { rules, now })',
+    replace: 'const rehearsed = await Promise.resolve(undefined as Rehearsed | undefined)'
+  },
+  {
+    promise: 'writes',
+    name: 'a batch writes what it read before an earlier step',
+    suite: 'batches',
+    file: 'src/engine/rehearsal.ts',
+    find: 'if (!again) loaded.set',
+    replace: 'loaded.set'
+  },
+  {
+    promise: 'writes',
+    name: 'a delete is lost where the record before it cannot be seen yet',
+    suite: 'batches',
+    file: 'src/engine/staged-steps.ts',
+    find: 'return toChange(change, row) ?? absence(change, row)',
+    replace: 'return toChange(change, row) ?? []'
+  },
+  {
+    promise: 'writes',
+    name: 'a transaction is measured by what is sent and not by what it writes',
+    suite: 'batches',
+    file: 'src/engine/weight.ts',
+    find: "return act === 'check' ? 0",
+    replace: "return act !== 'put' ? 0"
   },
   {
     promise: 'writes',

@@ -1,4 +1,4 @@
-import type { StagedChange } from './staged.ts'
+import type { StagedChange } from './staged-change.ts'
 
 /**
  * What one transaction of a commit takes beside HEAD, the log entry and the batch itself, and what one row

@@ -6,7 +6,7 @@ import { transact } from '../store/transact.ts'
 import { commit } from './commit.ts'
 import type { SpaceContext } from './context.ts'
 import { GROUP, ME } from './change-set.ts'
-import { MAX_CHANGES, type Outcome } from './change.ts'
+import { MAX_CHANGES, type Change, type Outcome, type Write } from './change.ts'
 import { KEPT_SECONDS, OPEN_SECONDS, PART_CHANGES, partsOf, type Part } from './batch-parts.ts'
 import {
   nameOf,
@@ -17,7 +17,8 @@ import {
   type BatchFields,
   type BatchRow
 } from './rows.ts'
-import { toChange, type StagedChange } from './staged.ts'
+import { stagedOf, toChange, type StagedChange } from './staged-change.ts'
+import { fitTogether } from './weight.ts'
 
 /**
  * Folders above those that are put are conditions of the same transaction: there are few, and room for them.
@@ -34,7 +35,7 @@ const PORTION = 5 * PART_CHANGES
  * otherwise as a staged batch, whose parts follow each other in the log and are told of once all are there.
  * @param changes at most as many and as large as a staged batch may be; `basedOn` each record that is not new
  * @param guarded refuse it where it would delete most of the space
- * @returns what it did; of a staged batch only the number of its last change-set
+ * @returns what it did, without contents; of a staged batch the number of its last change-set
  * @throws Superseded where a record has moved on; Problem QUOTA_EXCEEDED, CONFIRMATION_REQUIRED,
  *   CONTENTION, and with an
  *   Idempotency-Key VALIDATION_FAILED where more than one transaction is needed. Nothing happened then
@@ -55,27 +56,47 @@ export async function writeAll (
       context.space,
       changes.filter(({ act, basedOn }) => act === 'delete' || basedOn !== undefined)
     )
-    return commit(context, {
-      changes: changes.flatMap((change) => toChange(change, rows.get(nameOf(change)))),
-      guarded,
-      brief: true
-    })
+    const made = changes.flatMap((change) => toChange(change, rows.get(nameOf(change))) ?? [])
+    if (fitTogether(made)) return commit(context, { changes: made, guarded, brief: true })
   }
+  return stageAll(context, parts, changes.length, guarded)
+}
+
+/**
+ * Commits changes as one change-set where they fit a transaction by what they write, and otherwise as a staged
+ * batch, which is told of as a whole: deletes are few bytes in a request, and tombstones keep what was there.
+ * @throws as `commit` and `writeAll`
+ */
+export async function commitAll (
+  context: SpaceContext,
+  { changes, guarded = false }: Pick<Write, 'changes' | 'guarded'>,
+  pointerOf?: (change: Change) => string
+): Promise<Outcome> {
+  if (fitTogether(changes)) return commit(context, { changes, guarded, brief: true }, pointerOf)
+  return stageAll(context, partsOf(changes.map(stagedOf)), changes.length, guarded)
+}
+
+async function stageAll (
+  context: SpaceContext,
+  parts: readonly Part[],
+  count: number,
+  guarded: boolean
+): Promise<Outcome> {
   if (context.idempotency !== undefined) {
     const detail =
-      `takes no key: ${changes.length} changes are more than one transaction. Without one, repeating the request is harmless`
+      `takes no key: ${count} changes are more than one transaction. Without one, repeating the request is harmless`
     throw new Problem('VALIDATION_FAILED', `Idempotency-Key ${detail}.`, {
       errors: [{ pointer: 'headers/idempotency-key', detail }]
     })
   }
-  return { n: await commitStaged(context, parts, guarded), at: '', results: [] }
+  return commitStaged(context, parts, guarded)
 }
 
 async function commitStaged (
   context: SpaceContext,
   parts: readonly Part[],
   guarded: boolean
-): Promise<number> {
+): Promise<Outcome> {
   const { store, space, userId, writer, now } = context
   const owner = spaceKey(space.tenantId, 'USER', userId)
   const at = now()
@@ -113,15 +134,12 @@ async function commitStaged (
     before = { ...owner, ...after }
   }
   try {
-    await writer.staged.commit(
-      store,
-      space,
-      owner,
-      before!,
+    const { batch: { last }, results } = await writer.staged.commit(
+      { store, space, owner, batch: before! },
       guarded,
       (rows, n) => context.rules.assertBatch(context, rows, n)
     )
-    return (await readBatch(store, owner, batch.id))!.last!
+    return { n: last!, at: '', results }
   } catch (error) {
     // Nobody knows its name: it would only lie there until it is swept.
     const row = await readBatch(store, owner, batch.id).catch(() => undefined)

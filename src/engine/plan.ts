@@ -15,13 +15,12 @@ import {
   type SpaceHead,
   type Write
 } from './change.ts'
+import { TRANSACTION_BYTES } from './weight.ts'
 import { checkRow, putDirectory, putHead, putIdempotency, putLog, putRow } from './rows.ts'
 
 /** Kept this long, from the moment of the effect. */
 const IDEMPOTENCY_SECONDS = 24 * 3600
 const DAY_SECONDS = 24 * 3600
-/** DynamoDB takes 4 MB a transaction; a margin covers keys and encoding. A record has 150 KB at most. */
-const TRANSACTION_BYTES = 3_000_000
 const FEW = 20
 
 export interface Rules {
@@ -152,13 +151,17 @@ function checkAll (
   ) throw new Superseded()
   const deleted = changes.filter(({ act }, index) => act === 'delete' && isLive(known[index])).length
   if (guarded && count > GUARDED_RECORDS && deleted * 2 > count) {
-    throw new Problem(
-      'CONFIRMATION_REQUIRED',
-      `This would delete ${deleted} of the ${count} records of the space. If it is meant, send it again with "confirm": true.`,
-      { limit: { name: 'unconfirmedDeletes', value: Math.floor(count / 2), sent: deleted } }
-    )
+    throw tooManyDeletes(deleted, count)
   }
 }
+
+/** What would delete most of a space says that it means to. */
+export const tooManyDeletes = (deleted: number, count: number) =>
+  new Problem(
+    'CONFIRMATION_REQUIRED',
+    `This would delete ${deleted} of the ${count} records of the space. If it is meant, send it again with "confirm": true.`,
+    { limit: { name: 'unconfirmedDeletes', value: Math.floor(count / 2), sent: deleted } }
+  )
 
 function holds ({ ifMatch, ifNoneMatch }: Precondition = {}, before: Known | undefined): boolean {
   const live = isLive(before) ? before : undefined

@@ -3,10 +3,10 @@ import type { Resource } from '../../entities/index.ts'
 import type { LogOp } from '../../entities/space.ts'
 import { Problem } from '../errors.ts'
 import { notFound } from './collection.ts'
-import { commit as commitAll } from '../engine/commit.ts'
+import { commit } from '../engine/commit.ts'
 import type { Context } from './context.ts'
 import { once } from '../engine/idempotency.ts'
-import { writeAll } from '../engine/large-write.ts'
+import { commitAll, writeAll } from '../engine/large-write.ts'
 import { MAX_PAGE_BYTES } from '../engine/list.ts'
 import {
   contentOf,
@@ -28,7 +28,7 @@ import {
   type Entry
 } from '../engine/rows.ts'
 import { retryOnConflict } from '../engine/retry.ts'
-import type { StagedChange } from '../engine/staged.ts'
+import { stagedOf, type StagedChange } from '../engine/staged-change.ts'
 
 /** Log entries that one page looks at, at most: about 50 RCU. */
 const MAX_LOOKED_AT = 1000
@@ -57,7 +57,6 @@ export interface Reverted {
 /** Deleted records of a space: tombstones keep their content for as long as the log is kept. */
 export function trash (context: Context) {
   const { store, space, sealer, userId, idempotency, now } = context
-  const commit = (changes: readonly Change[], brief = false) => commitAll(context, { changes, brief })
   const isKept = (row: Row | undefined): row is Row & { deletedAt: string, purgeAt: number } =>
     row?.deletedAt !== undefined && row.purgeAt! * 1000 > now()
 
@@ -175,7 +174,7 @@ export function trash (context: Context) {
         retryOnConflict(async () => {
           const row = await readRow(store, definition, space, id)
           if (!isKept(row)) throw notFound(`deleted ${type}`)
-          return commit([restoration(definition, row)])
+          return commit(context, { changes: [restoration(definition, row)] })
         }))
       return definition.present(restored!.row) as { rev: number }
     },
@@ -204,7 +203,7 @@ export function trash (context: Context) {
           const rows = await readNamed(store, space, entry.ops)
           const undone = entry.ops.map((op) => undo(rows.get(nameOf(op)), op, n))
           const changes = undone.filter((change) => typeof change === 'object')
-          if (changes.length > 0) return commit(changes, true)
+          if (changes.length > 0) return commitAll(context, { changes })
           throw new Problem(
             'NOT_REVERTIBLE',
             'Nothing of the change-set can be undone; "results" tells why.',
@@ -247,17 +246,6 @@ function undo (row: Row | undefined, { type, act }: LogOp, n: number): Change | 
   return act === 'delete'
     ? restoration(definition, row)
     : { ...removal(definition, row), basedOn: knownOf(definition, row) }
-}
-
-/** A change as it is staged. */
-function stagedOf ({ definition, id, act, content, createdAt, basedOn }: Change): StagedChange {
-  return {
-    type: definition.resource,
-    id,
-    ...act === 'delete' ? { act } : { act: 'put', content },
-    ...createdAt !== undefined && { createdAt },
-    basedOn: basedOn!.rev
-  }
 }
 
 function restoration (definition: Definition, row: Row): Change {

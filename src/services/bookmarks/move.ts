@@ -6,7 +6,7 @@ import type { Context } from '../context.ts'
 import { once } from '../../engine/idempotency.ts'
 import { writeAll } from '../../engine/large-write.ts'
 import { retryOnConflict } from '../../engine/retry.ts'
-import type { StagedChange } from '../../engine/staged.ts'
+import type { StagedChange } from '../../engine/staged-change.ts'
 import { treeOf } from './tree.ts'
 
 /** Where a bookmark or folder is to go. */

@@ -4,7 +4,7 @@ import { preconditionFailed } from '../collection.ts'
 import type { Context } from '../context.ts'
 import { writeAll } from '../../engine/large-write.ts'
 import { PreconditionFailed, type Outcome, type Precondition, type Row } from '../../engine/change.ts'
-import type { StagedChange } from '../../engine/staged.ts'
+import type { StagedChange } from '../../engine/staged-change.ts'
 import { treeOf, type Tree } from './tree.ts'
 
 /**

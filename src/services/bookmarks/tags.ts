@@ -6,7 +6,7 @@ import { once } from '../../engine/idempotency.ts'
 import { writeAll } from '../../engine/large-write.ts'
 import type { ListQuery, Page } from '../../engine/list.ts'
 import { retryOnConflict } from '../../engine/retry.ts'
-import type { StagedChange } from '../../engine/staged.ts'
+import type { StagedChange } from '../../engine/staged-change.ts'
 import { bindingOf } from './search.ts'
 
 /** A tag, and how many bookmarks and folders have it. */

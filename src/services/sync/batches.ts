@@ -16,7 +16,7 @@ import {
   type BatchFields,
   type BatchRow
 } from '../../engine/rows.ts'
-import type { StagedChange } from '../../engine/staged.ts'
+import type { StagedChange } from '../../engine/staged-change.ts'
 import { assertFit, inSpaceOf, preconditionOf, prepare, type PushedChange } from './changes.ts'
 import { refused } from './push.ts'
 
@@ -67,9 +67,9 @@ export function batches (context: Context) {
   const isCommitting = async (batch: BatchRow) => (await lockOf(batch)) !== undefined
 
   async function status (batch: BatchRow): Promise<BatchStatus> {
-    const { id, target, sizes, bytes, createdAt, first, last, state } = batch
+    const { id, target, sizes, steps = sizes, bytes, createdAt, first, last, state } = batch
     const lock = state === 'committing' || state === 'writing' ? await lockOf(batch) : undefined
-    const committed = state === 'committed' ? sizes : sizes.slice(0, lock?.part ?? 0)
+    const committed = state === 'committed' ? sizes : steps.slice(0, lock?.part ?? 0)
     return {
       id,
       state: state === 'committed'
@@ -203,14 +203,12 @@ export function batches (context: Context) {
       if (batch.state === 'committed') return status(batch)
       const { space } = await inSpaceOf(context, [{ space: batch.target } as PushedChange])
       try {
-        await writer.staged.commit(
-          store,
-          space,
-          owner,
-          batch,
+        const committed = await writer.staged.commit(
+          { store, space, owner, batch },
           !confirm,
           (rows, n) => rules.assertBatch({ ...context, space }, rows, n)
         )
+        return await status(committed.batch)
       } catch (error) {
         if (!(error instanceof PreconditionFailed)) throw error
         throw await refused(
@@ -222,7 +220,6 @@ export function batches (context: Context) {
           error.failed
         )
       }
-      return status(await find(id))
     },
     /** @throws Problem NOT_FOUND, BATCH_STATE once the commit has begun */
     async abandon (id: string): Promise<void> {

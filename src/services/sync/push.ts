@@ -1,7 +1,7 @@
 import type { Resource } from '../../../entities/index.ts'
 import { Problem } from '../../errors.ts'
 import { preconditionFailed } from '../collection.ts'
-import { commit } from '../../engine/commit.ts'
+import { commitAll } from '../../engine/large-write.ts'
 import type { Context } from '../context.ts'
 import { once } from '../../engine/idempotency.ts'
 import {
@@ -35,7 +35,8 @@ export interface Pushed {
 }
 
 /**
- * Applies all changes as one change-set, or none of them. To delete what is not there is no failure.
+ * Applies all changes as one change-set, or none of them; as a staged batch where they write more than a
+ * transaction takes. To delete what is not there is no failure.
  * @throws Problem VALIDATION_FAILED, NOT_FOUND (no such space), UNAUTHORIZED_ACCESS (a viewer's push),
  *   PRECONDITION_FAILED
  * with `results` per change, CONFIRMATION_REQUIRED, QUOTA_EXCEEDED, CONTENTION; and those of the single
@@ -61,7 +62,7 @@ export async function push (given: Context, { changes, confirm = false }: Push):
     if (prepared.length === 0) return { n: 0, at: '', results: [] }
     const pointerOf = ({ definition: { resource: type }, id }: Change) =>
       `/changes/${changes.findIndex((change) => change.type === type && change.id === id)}/record`
-    return commit(context, { changes: prepared, guarded: !confirm, brief: true }, pointerOf).catch(
+    return commitAll(context, { changes: prepared, guarded: !confirm }, pointerOf).catch(
       async (error: unknown) => {
         throw error instanceof PreconditionFailed ? await refused(context, changes, error.failed) : error
       }

@@ -7,7 +7,7 @@ import {
   FOLDER_LIMITS,
   type BookmarkRecord
 } from '../../../../entities/bookmark.ts'
-import type { StagedChange } from '../../../engine/staged.ts'
+import type { StagedChange } from '../../../engine/staged-change.ts'
 import type { ReadModel } from '../read-model.ts'
 import { spelled } from '../url.ts'
 import type { Entry } from './entry.ts'

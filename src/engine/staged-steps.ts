@@ -1,0 +1,102 @@
+import type { SpaceKey } from '../../entities/fields.ts'
+import type { Store } from '../store/store.ts'
+import { knownOf, type Change, type Known, type Row, type SpaceHead } from './change.ts'
+import { plan, type Planned, type Rules } from './plan.ts'
+import { nameOf, readBatchPart, readNamed, type BatchRow } from './rows.ts'
+import { absence, toChange, type StagedChange } from './staged-change.ts'
+
+/** A batch that is committed. */
+export interface Job {
+  readonly store: Store
+  readonly space: SpaceKey
+  /** Where the batch is staged. */
+  readonly owner: SpaceKey
+  readonly batch: BatchRow
+}
+
+/**
+ * What one transaction of a commit writes: changes of one part. A part is a step where what it writes fits a
+ * transaction; deletes are staged in few bytes and written as tombstones with all they held.
+ */
+export interface Step {
+  readonly part: number
+  readonly from: number
+  readonly count: number
+}
+
+/** Staged changes, and the records that they are about as they are. */
+export interface Loaded {
+  readonly staged: readonly StagedChange[]
+  readonly rows: ReadonlyMap<string, Row>
+}
+
+/** A part of a batch, or all of it, is no longer there. */
+export class PartGone extends Error {
+  override readonly name = 'PartGone'
+}
+
+/** The steps of a batch, in order. */
+export function stepsOf ({ sizes, steps = sizes }: Pick<BatchRow, 'sizes' | 'steps'>): Step[] {
+  let [part, from] = [1, 0]
+  return steps.map((count) => {
+    const step = { part, from, count }
+    from += count
+    if (from >= sizes[part - 1]!) [part, from] = [part + 1, 0]
+    return step
+  })
+}
+
+/** @throws PartGone */
+export async function readPart ({ store, owner, batch }: Job, part: number): Promise<StagedChange[]> {
+  const text = await readBatchPart(store, owner, batch.id, part)
+  if (text === undefined) throw new PartGone()
+  return JSON.parse(text) as StagedChange[]
+}
+
+/** @throws PartGone */
+export async function loadStep (job: Job, { part, from, count }: Step): Promise<Loaded> {
+  const staged = (await readPart(job, part)).slice(from, from + count)
+  return { staged, rows: await readNamed(job.store, job.space, staged) }
+}
+
+/** Staged changes as the write path takes them, each once, whatever is there. @throws Superseded */
+export function changesOf (
+  staged: readonly StagedChange[],
+  rowOf: (name: string) => Row | undefined
+): Change[] {
+  return staged.flatMap((change) => {
+    const row = rowOf(nameOf(change))
+    return toChange(change, row) ?? absence(change, row)
+  })
+}
+
+/** What a step becomes after `head`. */
+export function planStep (
+  { store, space, batch: { id } }: Job,
+  changes: readonly Change[],
+  { rowOf, head, number, of, now, rules }: {
+    readonly rowOf: (name: string) => Row | undefined,
+    readonly head: SpaceHead,
+    /** The number of the step, from 1, and how many there are. */
+    readonly number: number,
+    readonly of: number,
+    readonly now: number,
+    readonly rules: Rules
+  }
+): Planned {
+  // Checks stand behind all others.
+  const inOrder = [...changes.filter(({ act }) => act !== 'check'),
+    ...changes.filter(({ act }) => act === 'check')]
+  const known = inOrder.map(({ definition, id }): Known | undefined => {
+    const row = rowOf(nameOf({ type: definition.resource, id }))
+    return row && knownOf(definition, row)
+  })
+  const write = {
+    store,
+    space,
+    changes: inOrder,
+    sessionId: undefined,
+    batch: { id, part: number, parts: of }
+  }
+  return plan(write, head, known, now, rules)
+}

@@ -8,14 +8,15 @@ import type { Config } from './config.ts'
 import { createOperations } from './operations/index.ts'
 import auth from './plugins/auth/index.ts'
 import body from './plugins/body.ts'
+import connections, { clientError, longestUploadMs, PATIENCE, type Patience } from './plugins/connections.ts'
 import headers, { requestId } from './plugins/headers.ts'
 import lifecycle from './plugins/lifecycle.ts'
-import limits from './plugins/limits.ts'
+import limits, { tenantLimits } from './plugins/limits.ts'
 import log from './plugins/log.ts'
 import openapi from './plugins/openapi.ts'
 import operations from './plugins/operations.ts'
 import pairing from './plugins/pairing.ts'
-import problems, { clientError, send, toProblem } from './plugins/problems.ts'
+import problems, { send, toProblem } from './plugins/problems.ts'
 import services from './plugins/services.ts'
 import tenant from './plugins/tenant.ts'
 import routes from './routes/index.ts'
@@ -36,6 +37,7 @@ export interface Overrides {
   readonly open?: typeof openClient
   readonly sts?: STSClient
   readonly now?: () => number
+  readonly patience?: Patience
   readonly logStream?: { write(line: string): void }
   /** Registered beside the routes, before them. */
   readonly plugin?: FastifyPluginAsync
@@ -47,7 +49,7 @@ export interface Overrides {
  */
 export async function buildApp (
   config: Config,
-  { open, sts, now = Date.now, logStream, plugin }: Overrides = {}
+  { open, sts, now = Date.now, logStream, plugin, patience = PATIENCE }: Overrides = {}
 ): Promise<FastifyInstance> {
   const app = Fastify({
     logger: {
@@ -63,13 +65,21 @@ export async function buildApp (
     trustProxy: config.trustProxy > 0 && ((_address, hop) => hop < config.trustProxy),
     bodyLimit: config.limits.bodyBytes,
     routerOptions: { maxParamLength: 256 },
-    // A body that trickles in is cut: the check runs often enough for the timeouts to mean what they say.
-    requestTimeout: 30_000,
-    connectionTimeout: 60_000,
+    // The last resort: plugins/connections.ts ends what makes no progress, long before.
+    requestTimeout: longestUploadMs(
+      Math.max(config.limits.bodyBytes, config.limits.importBytes),
+      config.limits.uploadBytesPerSecond,
+      patience
+    ),
+    connectionTimeout: patience.silenceMs,
     http: {
       requireHostHeader: false,
-      headersTimeout: 10_000,
-      connectionsCheckingInterval: 2_000,
+      headersTimeout: patience.headersMs,
+      // Often enough for the timeouts to mean what they say.
+      connectionsCheckingInterval: patience.headersMs / 5,
+      // A client that vanished is noticed while an answer is made for it.
+      keepAlive: true,
+      keepAliveInitialDelay: patience.silenceMs,
       maxHeaderSize: config.limits.headerBytes
     },
     keepAliveTimeout: 72_000,
@@ -78,7 +88,7 @@ export async function buildApp (
     frameworkErrors: (error, request, reply) => {
       send(request, reply, toProblem(error), error)
     },
-    clientErrorHandler: clientError
+    clientErrorHandler: clientError(patience)
   })
   // Bodies are taken as they are; query strings and headers are text, so numbers and booleans in them are
   // read from it.
@@ -104,6 +114,7 @@ export async function buildApp (
     running: new Set<string>()
   }
   await app.register(problems)
+  await app.register(connections, { bytesPerSecond: config.limits.uploadBytesPerSecond, patience })
   await app.register(headers)
   await app.register(log)
   await app.register(lifecycle)
@@ -118,6 +129,7 @@ export async function buildApp (
   await app.register(limits, { limits: config.limits })
   await app.register(auth, { issuers: config.issuers, sealer: shared.sealer, now })
   await app.register(tenant)
+  await app.register(tenantLimits, { limits: config.limits })
   const operatorWorld = createOperations(config, stores, now)
   await app.register(operations, { operations: operatorWorld })
   await app.register(services, { stores, shared })

@@ -57,6 +57,8 @@ export interface Limits {
   /** Body of an import, and entries in it. */
   readonly importBytes: number
   readonly importEntries: number
+  /** The pace that a body has to come at, at least, in bytes a second. */
+  readonly uploadBytesPerSecond: number
   /** Requests a minute; 0 turns the limit off. */
   readonly requestsPerAddress: number
   readonly requestsPerTenant: number
@@ -178,6 +180,7 @@ export function loadConfig (env: Env = process.env): Config {
       shelfBytes: integer(env, 'LIMIT_SHELF_BYTES', 268_435_456, 1, 1e12),
       importBytes: 10_485_760,
       importEntries: 50_000,
+      uploadBytesPerSecond: integer(env, 'LIMIT_UPLOAD_BYTES_PER_SECOND', 16_384, 1, 1e9),
       requestsPerAddress: integer(env, 'LIMIT_REQUESTS_PER_ADDRESS', local ? 0 : 1200, 0, 1e9),
       requestsPerTenant: integer(env, 'LIMIT_REQUESTS_PER_TENANT', local ? 0 : 6000, 0, 1e9),
       connectionsPerUser: integer(env, 'LIMIT_CONNECTIONS_PER_USER', 20, 1, 10_000),

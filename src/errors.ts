@@ -16,6 +16,7 @@ export const ERRORS = {
   PAIRING_FAILED: [403, 'The code lets nobody in'],
   NOT_FOUND: [404, 'Not found'],
   LIVE_UNAVAILABLE: [406, "This deployment can't stream"],
+  REQUEST_TIMEOUT: [408, 'The request came too slowly'],
   CONFIRMATION_REQUIRED: [409, 'The request deletes so much that it has to say that it means it'],
   FOLDER_CYCLE: [409, "A folder can't be in itself"],
   BATCH_STATE: [409, 'The batch is not in the state that the request requires'],
@@ -63,6 +64,8 @@ export interface ProblemExtras {
   results?: object[]
   /** Where to go on. */
   snapshot?: string
+  /** It is meant to be so, and nothing that anyone has to mend: a 5xx that is no error in the log. */
+  isMeant?: true
   /** Seconds, sent as Retry-After. */
   retryAfter?: number
   /** Further response headers. */

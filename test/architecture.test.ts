@@ -118,6 +118,18 @@ t.test('the client stands alone: of the hub it knows the types of records, and n
   t.end()
 })
 
+t.test('every log of a hub is looked through: tests make hubs by startHub, startApp and startServer', (t) => {
+  for (const path of walk('test').filter((path) => path !== 'test/harness/hub.ts')) {
+    t.notMatch(readFileSync(path, 'utf8'), /import \{[^}]*\bbuildApp\b[^}]*\} from/, path)
+  }
+  const servers = walk('test').filter((path) => path.endsWith('.test.ts')).flatMap((path) =>
+    Array.from(readFileSync(path, 'utf8').matchAll(/startServer\(\{[^]*?\n/g), ([call]) => call)
+  )
+  t.ok(servers.length > 0)
+  for (const call of servers) t.match(call, /\}, t\)/)
+  t.end()
+})
+
 t.test('every registry is complete', (t) => {
   const kinds = files.filter(({ text }) => /\bdefine\(\{/.test(text)).map(({ path }) => path)
   t.strictSame(

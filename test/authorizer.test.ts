@@ -37,7 +37,7 @@ down.misbehave = (_request, response) => {
   response.writeHead(500).end()
 }
 
-const hub = await startHub(t, { issuers: entries(), logLevel: 'silent' })
+const hub = await startHub(t, { issuers: entries() })
 const env = {
   TABLE_NAME: 'none',
   DYNAMODB_ENDPOINT: 'http://127.0.0.1',

@@ -1,11 +1,10 @@
 import t from 'tap'
 import { spaceKey } from '../entities/fields.ts'
 import { Batch, Head } from '../entities/space.ts'
-import { buildApp } from '../src/app.ts'
 import { startTracedHub } from './harness/client.ts'
 import { createDevice } from './harness/device.ts'
 import { createFaults, seeded } from './harness/faults.ts'
-import { person, type Person } from './harness/hub.ts'
+import { type Person, person, startApp } from './harness/hub.ts'
 import { logOf } from './harness/log.ts'
 
 let clock = 0
@@ -25,6 +24,7 @@ const commit = (user: Person, id: string, body: object = {}) =>
   user.post(`/v1/sync/batches/${id}/commit`, body)
 /** Breaks a commit off once so many parts of it are written. */
 function dieAfter (parts: number, user: string): void {
+  hub.mayLog(/"errorType":"STORE_UNAVAILABLE".*"message":"gone"/)
   traced.fault = async (name, next) => {
     if (name.startsWith('TransactWrite') && (await logOf(store, user)).head?.lock?.part === parts) {
       throw Object.assign(new Error('gone'), { name: 'TimeoutError' })
@@ -95,8 +95,7 @@ t.test('a batch of which one change does not fit is not applied at all, and can 
 
 t.test('quota, the guard of deletes and the limits of a batch hold for all of it', async (t) => {
   const limits = { ...hub.config.limits, spaceRecords: 200, batchChanges: 300, batchBytes: 100_000 }
-  const small = await buildApp({ ...hub.config, limits }, { logStream: { write: () => {} }, now })
-  t.teardown(() => small.close())
+  const small = await startApp(t, { ...hub.config, limits }, { now })
   const carol = person(small, (await hub.as({ tenant: 'acme', user: 'carol' })).token)
   t.match(await commit(carol, await begin(carol, puts(201))), { status: 507 })
   t.match((await logOf(store, 'carol')).head, { count: 0 })
@@ -151,7 +150,7 @@ t.test('a batch that nobody commits is gone after two hours, and nobody else has
 
 t.test('while a commit is under way nobody else writes, and nobody is told of a part of it', async (t) => {
   const eve = await hub.as({ tenant: 'acme', user: 'eve2' })
-  const other = person(await buildApp(hub.config, { logStream: { write: () => {} } }), eve.token)
+  const other = person(await startApp(t, hub.config), eve.token)
   const device = createDevice(eve)
   await eve.put('/v1/bookmarks/first', page)
   await device.pull()
@@ -228,7 +227,7 @@ t.test('a commit that dies before its first part is as if it had never begun', a
 
 t.test('two who commit the same batch at once commit it once', async (t) => {
   const ida = await hub.as({ tenant: 'acme', user: 'ida' })
-  const other = person(await buildApp(hub.config, { logStream: { write: () => {} } }), ida.token)
+  const other = person(await startApp(t, hub.config), ida.token)
   const id = await begin(ida, puts(200))
   for (const { status, body } of await Promise.all([commit(ida, id), commit(other, id)])) {
     t.match({ status, body }, { status: 200, body: { state: 'committed', first: 2, last: 4 } })
@@ -313,8 +312,7 @@ t.test('a batch that deletes only what it put itself needs no confirmation', asy
 
 t.test('a delete counts also where what an earlier append put cannot be seen yet', async (t) => {
   const faults = createFaults({ random: seeded(7), spread: 600 })
-  const app = await buildApp(hub.config, { open: faults.open, logStream: { write: () => {} } })
-  t.teardown(() => app.close())
+  const app = await startApp(t, hub.config, { open: faults.open })
   const max = person(app, (await hub.as({ tenant: 'acme', user: 'max' })).token)
   const ids = Array.from({ length: 5 }, (_, index) => `b${index}`)
   const id = await begin(max, puts(5))

@@ -25,7 +25,7 @@ const manifest = JSON.parse(read('package.json')) as {
 const documents = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md']
 
 t.test('openapi.json is what the hub serves', async (t) => {
-  const hub = await startHub(t, { logLevel: 'silent' })
+  const hub = await startHub(t)
   const { body, status } = await hub.anyone.get('/openapi.json')
   t.equal(status, 200)
   t.strictSame(JSON.parse(read('openapi.json')), body, 'npm run openapi writes it anew')
@@ -111,7 +111,7 @@ fetch(url, { method: request, headers: header.map((line) => line.split(/: (.*)/s
   const env: Record<string, string> = process.env.DYNAMODB_ENDPOINT === undefined
     ? {}
     : { DYNAMODB_ENDPOINT: process.env.DYNAMODB_ENDPOINT }
-  const server = await startServer({ DATA_DIR: join(dir, 'data'), ...env })
+  const server = await startServer({ DATA_DIR: join(dir, 'data'), ...env }, t)
   t.teardown(() => server.end('SIGKILL'))
   const [, commands] = /In another terminal:\n\n```sh\n([^]*?)```/.exec(readme)!
   t.match(commands, /^TOKEN=[^\n]*\ncurl [^\n]*\ncurl /)

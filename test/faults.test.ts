@@ -13,12 +13,19 @@ import t from 'tap'
 import { bookmark } from '../entities/bookmark.ts'
 import type { Definition } from '../entities/definition.ts'
 import { spaceKey } from '../entities/fields.ts'
-import { buildApp } from '../src/app.ts'
 import { readRows } from '../src/engine/rows.ts'
 import { openClient } from '../src/store/client.ts'
 import { createFaults, seeded, type Rates } from './harness/faults.ts'
 import { figure, sized } from './harness/figures.ts'
-import { pastTheHub, person, startHub, testConfig, type Answer, type Person } from './harness/hub.ts'
+import {
+  type Answer,
+  pastTheHub,
+  person,
+  type Person,
+  startApp,
+  startHub,
+  testConfig
+} from './harness/hub.ts'
 import { logOf } from './harness/log.ts'
 
 const config = await testConfig()
@@ -358,14 +365,12 @@ t.test('the hub loses nothing: 8 writers of one space through 3 hubs whose clock
   const hub = await startHub(t, config, { open: faults.open })
   const others = await Promise.all(
     [-600_000, 600_000].map((milliseconds) =>
-      buildApp(hub.config, {
+      startApp(t, hub.config, {
         open: faults.open,
-        now: faults.skewed(Date.now, milliseconds),
-        logStream: { write: () => {} }
+        now: faults.skewed(Date.now, milliseconds)
       })
     )
   )
-  for (const app of others) t.teardown(() => app.close())
   const { token } = await hub.as({ tenant: 'acme', user: 'fay' })
   const people = [hub.app, ...others].map((app) => person(app, token))
   const page = (title: string) => ({ url: 'https://example.com', title })

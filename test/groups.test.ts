@@ -1,24 +1,21 @@
 import t from 'tap'
 import { spaceKey } from '../entities/fields.ts'
-import { buildApp } from '../src/app.ts'
 import { routesOf } from './harness/attack.ts'
 import { startTracedHub } from './harness/client.ts'
 import { createDevice } from './harness/device.ts'
 import { seeded } from './harness/faults.ts'
 import { found, join, type Named } from './harness/groups.ts'
-import { person, type Answer, type Person } from './harness/hub.ts'
+import { type Answer, type Person, person, startApp } from './harness/hub.ts'
 import { connect } from './harness/stream.ts'
 import { recordsOf, startWorld, truth } from './harness/world.ts'
 
 const DAY = 86_400_000
 let clock = 0
 const { hub, traced, store } = await startTracedHub(t, {}, { now: () => Date.now() + clock })
-const other = await buildApp(hub.config, {
+const other = await startApp(t, hub.config, {
   open: traced.open,
-  now: () => Date.now() + clock,
-  logStream: { write: () => {} }
+  now: () => Date.now() + clock
 })
-t.teardown(() => other.close())
 t.beforeEach(() => {
   clock = 0
   traced.fault = undefined
@@ -472,6 +469,7 @@ t.test('both sides or neither, wherever a request dies', async (t) => {
     }
   let armed = true
   for (const [name, deed] of Object.entries(deeds)) {
+    hub.mayLog(/"message":"the process is gone"/)
     for (const [point, reply] of [[0, 'lost'], [0, 'cut'], [1, 'lost'], [1, 'cut'], [2, 'cut']] as const) {
       const group = await staffed()
       const guest = await someone()

@@ -101,6 +101,8 @@ async function crowd (count: number, make: (index: number) => string): Promise<R
 }
 const PASSED = 400
 
+hub.expectLog(/"errorType":"KEYS_UNAVAILABLE"/)
+
 t.test('hundreds of first requests at once fetch the keys once', async (t) => {
   const source = createKeySource(entries().find(({ issuer }) => issuer.includes('crowded'))!.jwksUri)
   const keys = await Promise.all(
@@ -249,6 +251,7 @@ t.test('the hub is ready when every trusted issuer has given its keys, and not b
   const [here, late] = [pool('here'), pool('late')]
   late.misbehave = FAILURES.down
   const hub = await startHub(t, { issuers: entries() })
+  hub.expectLog(/"errorType":"NOT_READY"/)
   const ready = () => hub.anyone.get('/ready')
   for (let probe = 0; probe < 5; probe++) {
     t.match(await ready(), {

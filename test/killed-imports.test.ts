@@ -1,10 +1,10 @@
 import t from 'tap'
-import { buildApp } from '../src/app.ts'
 import { loadConfig } from '../src/config.ts'
 import { traceClient } from './harness/client.ts'
 import { createDevice } from './harness/device.ts'
 import { figure } from './harness/figures.ts'
-import { person, startHub, type Person } from './harness/hub.ts'
+import { type Person, person, startApp, startHub } from './harness/hub.ts'
+import { watchLog } from './harness/watched-log.ts'
 
 /** Small batches, so that a small file is several. */
 const BATCH = 120
@@ -35,7 +35,9 @@ t.test('wherever a process dies during an import, whole batches stay, and the fi
     for (let at = 1;; at++) {
       const { token } = await hub.as({ tenant: 'acme', user: `${when}-${at}` })
       const traced = traceClient(hub.config)
-      const dying = await buildApp(hub.config, { open: traced.open, logStream: { write: () => {} } })
+      const log = watchLog(t)
+      log.mayLog(/"errorType":"STORE_UNAVAILABLE"/)
+      const dying = await startApp(t, hub.config, { open: traced.open, log })
       let writes = 0
       traced.fault = async (name, next) => {
         if (/Write|Put|Update/.test(name)) writes++

@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { startHub } from './harness/hub.ts'
+import { watchLog } from './harness/watched-log.ts'
 
 const CANARY = 'canary7f3a'
 
@@ -28,6 +29,55 @@ t.test('no body, token, title, URL, id or query of a user is ever in the log, wh
   t.notMatch(text, CANARY)
   t.notMatch(text, alice.token.slice(-40))
   t.notMatch(text, /eyJ|Bearer|authorization/i)
+})
+
+t.test('a test fails on each warning and error of its hub that it did not expect, and on one that does not come', (t) => {
+  const failed: string[] = []
+  let end = () => {}
+  const log = watchLog({
+    ended: false,
+    teardown: (handler) => {
+      end = handler
+    },
+    fail: (message) => failed.push(message) === 0
+  })
+  const write = (level: string, msg: string) => {
+    log.write(`${JSON.stringify({ level, msg })}\n`)
+  }
+  log.expectLog(/one/)
+  log.mayLog(/two|three/)
+  write('info', 'request')
+  write('warn', 'one')
+  write('error', 'two')
+  end()
+  t.strictSame(failed, [])
+  write('warn', 'four')
+  write('error', 'five')
+  write('fatal', 'six')
+  log.write('seven, which is not JSON')
+  t.match(failed, [/four/, /five/, /six/, /seven/])
+  log.expectLog(/request/)
+  end()
+  t.match(failed.slice(4), [/no line like \/request/])
+  t.equal(failed.length, 5)
+  t.end()
+})
+
+t.test('what a client has already is told with 304, once, and nothing in the log', async (t) => {
+  const hub = await startHub(t)
+  const alice = await hub.as({ tenant: 'acme', user: 'alice' })
+  const { headers: { location } } = await alice.post('/v1/groups', { name: 'x' })
+  await alice.put('/v1/settings/s', { value: 1, isPublic: true })
+  await alice.put('/v1/bookmarks/b', { url: 'https://example.com', title: 'x' })
+  const [{ publicId }] = (await alice.get('/v1/public/settings')).body.items
+  for (
+    const url of ['/v1/bookmarks/b', '/v1/settings/s', String(location), '/v1/public/settings',
+      `/v1/public/settings/${publicId}`]
+  ) {
+    const { headers: { etag } } = await alice.get(url)
+    const again = await alice.get(url, { 'if-none-match': String(etag) })
+    t.match(again, { status: 304, text: '', headers: { etag } }, url)
+  }
 })
 
 t.test('each request is one line: who, what route, how it ended, how long it took', async (t) => {

@@ -1,6 +1,5 @@
 import { mock } from 'node:test'
 import t, { type Test } from 'tap'
-import { buildApp } from '../src/app.ts'
 import { behind } from '../src/local/cloud.ts'
 import { startGateway } from '../src/local/iam/gateway.ts'
 import { readPolicy } from '../src/local/iam/policy.ts'
@@ -9,7 +8,8 @@ import { audit } from '../src/operations/audit.ts'
 import { STATUS_KNOWN_FOR_MS } from '../src/operations/index.ts'
 import { tenants } from '../src/operations/tenants.ts'
 import { startTracedHub, traceClient } from './harness/client.ts'
-import { person, startIssuer, storeEndpoint, testConfig } from './harness/hub.ts'
+import { person, startApp, startIssuer, storeEndpoint, testConfig } from './harness/hub.ts'
+import { watchLog } from './harness/watched-log.ts'
 
 const page = { url: 'https://example.com', title: 'a page' }
 
@@ -49,8 +49,15 @@ t.test('a suspended tenant is refused within 5 s and let in again as soon, and t
   await t.rejects(desk.setStatus('acme#x', 'suspended'), TypeError)
 })
 
-/** A hub behind the template's policies, with an action more denied to some roles. */
-async function startDenied (t: Test, denied: Readonly<Record<string, string>>) {
+/**
+ * A hub behind the template's policies, with an action more denied to some roles.
+ * @param said errors that its log is to have
+ */
+async function startDenied (
+  t: Test,
+  denied: Readonly<Record<string, string>>,
+  said = ['the store denied what the hub allowed']
+) {
   const issuer = await startIssuer(t)
   const config = await testConfig({ issuers: [issuer.entry] })
   const roles = loadRoles('template.yaml', config.table)
@@ -66,14 +73,9 @@ async function startDenied (t: Test, denied: Readonly<Record<string, string>>) {
   }
   const store = await storeEndpoint()
   const gateway = await startGateway({ roles, store })
-  const log: Record<string, any>[] = []
-  const app = await buildApp({ ...config, ...behind(gateway) }, {
-    logStream: {
-      write: (line) => {
-        log.push(JSON.parse(line) as object)
-      }
-    }
-  })
+  const log = watchLog(t)
+  for (const msg of said) log.expectLog(new RegExp(`"msg":"${msg}"`))
+  const app = await startApp(t, { ...config, ...behind(gateway) }, { log })
   t.teardown(async () => {
     await app.close()
     await gateway.stop()
@@ -83,7 +85,10 @@ async function startDenied (t: Test, denied: Readonly<Record<string, string>>) {
   return {
     alice,
     gateway,
-    errors: () => log.filter(({ level }) => level === 'error'),
+    errors: () =>
+      log.lines.map((line) => JSON.parse(line) as Record<string, any>).filter(({ level }) =>
+        level === 'error'
+      ),
     events: () => events.list('acme')
   }
 }
@@ -130,7 +135,7 @@ t.test("a denial that can't be recorded is still a denial, and says so in the lo
   const { alice, errors, events } = await startDenied(t, {
     TenantRole: 'dynamodb:Query',
     OperatorRole: 'dynamodb:PutItem'
-  })
+  }, ['the store denied what the hub allowed', 'a denial could not be recorded'])
   t.equal((await alice.get('/v1/bookmarks')).status, 403)
   t.strictSame(errors().map(({ msg }) => msg), ['the store denied what the hub allowed',
     'a denial could not be recorded'])
@@ -138,7 +143,9 @@ t.test("a denial that can't be recorded is still a denial, and says so in the lo
 })
 
 t.test("a hub that may not read a tenant's status answers 503: what is not known is not taken for good", async (t) => {
-  const { alice, errors, events } = await startDenied(t, { OperatorRole: 'dynamodb:GetItem' })
+  const { alice, errors, events } = await startDenied(t, { OperatorRole: 'dynamodb:GetItem' }, [
+    'The status of the tenant could not be read.'
+  ])
   t.match(await alice.get('/v1/bookmarks'), { status: 503, body: { errorType: 'STORE_UNAVAILABLE' } })
   t.match(errors(), [{ msg: 'The status of the tenant could not be read.' }])
   t.strictSame(await events(), [])

@@ -31,7 +31,7 @@ const env = {
   LIMIT_SPACE_RECORDS: '1000000',
   LOG_LEVEL: 'warn'
 }
-const servers = await Promise.all([startServer(env), startServer(env)])
+const servers = await Promise.all([startServer(env, t), startServer(env, t)])
 t.teardown(() => Promise.all(servers.map((server) => server.end('SIGKILL'))))
 t.setTimeout(3_600_000)
 const page = { url: 'https://example.com/', title: 'x', tags: [] }

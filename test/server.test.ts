@@ -34,7 +34,7 @@ async function put (server: ServerProcess, id: string, token: string): Promise<n
 t.test('a hub on an empty directory', async (t) => {
   const dir = await dataDir()
   const port = String(await freePort())
-  let server = await startServer({ DATA_DIR: dir, PORT: port, ...given })
+  let server = await startServer({ DATA_DIR: dir, PORT: port, ...given }, t)
   t.teardown(() => server.end('SIGKILL'))
   t.comment(`ready ${Math.round(server.readyAfter)} ms after the start of the process, first start`)
 
@@ -82,7 +82,7 @@ t.test('a hub on an empty directory', async (t) => {
     const token = await server.token('acme', 'alice')
     t.equal(await put(server, 'kept', token), 201)
     await server.end('SIGKILL')
-    server = await startServer({ DATA_DIR: dir, PORT: port, ...given })
+    server = await startServer({ DATA_DIR: dir, PORT: port, ...given }, t)
     t.comment(`ready ${Math.round(server.readyAfter)} ms after the start of the process, later start`)
     t.equal(
       (await fetch(`${server.url}/v1/bookmarks/kept`, { headers: { authorization: `Bearer ${token}` } }))
@@ -108,7 +108,7 @@ t.test('a hub on an empty directory', async (t) => {
 })
 
 t.test('behind the policies of template.yaml it serves as without them, and the operator can keep a tenant out', async (t) => {
-  const server = await startServer({ DATA_DIR: await dataDir(), LOCAL_IAM: 'template.yaml', ...given })
+  const server = await startServer({ DATA_DIR: await dataDir(), LOCAL_IAM: 'template.yaml', ...given }, t)
   t.teardown(() => server.end('SIGKILL'))
   const headers = {
     authorization: `Bearer ${await server.token('acme', 'alice')}`,
@@ -152,7 +152,7 @@ t.test('behind the policies of template.yaml it serves as without them, and the 
 })
 
 t.test('SIGTERM under load resets nobody: what was accepted is answered', async (t) => {
-  const server = await startServer({ DATA_DIR: await dataDir(), SHUTDOWN_GRACE_SECONDS: '1', ...given })
+  const server = await startServer({ DATA_DIR: await dataDir(), SHUTDOWN_GRACE_SECONDS: '1', ...given }, t)
   t.teardown(() => server.end('SIGKILL'))
   const token = await server.token('acme', 'load')
   const agent = new Agent({ keepAlive: true, maxSockets: 16 })
@@ -200,7 +200,7 @@ t.test('SIGTERM under load resets nobody: what was accepted is answered', async 
 })
 
 t.test('an answer that is read slowly is sent whole, also while the hub goes down', async (t) => {
-  const server = await startServer({ DATA_DIR: await dataDir(), ...given })
+  const server = await startServer({ DATA_DIR: await dataDir(), ...given }, t)
   t.teardown(() => server.end('SIGKILL'))
   const headers = {
     authorization: `Bearer ${await server.token('acme', 'slow')}`,
@@ -252,7 +252,7 @@ t.test("a hub that can't work says in one sentence why, and ends", async (t) => 
 t.test('a hub whose store ends goes down with it, for whoever restarts it', async (t) => {
   if (given.DYNAMODB_ENDPOINT !== undefined) return t.comment('needs the embedded store')
   const dir = await dataDir()
-  const server = await startServer({ DATA_DIR: dir })
+  const server = await startServer({ DATA_DIR: dir }, t)
   process.kill(Number(await readFile(join(dir, 'store.pid'), 'utf8')), 'SIGKILL')
   await once(server.child, 'exit')
   t.equal(server.child.exitCode, 1)
@@ -263,7 +263,7 @@ t.test('a lock that a dead hub left is taken over; a store that does not end is 
   const dir = await dataDir()
   await writeFile(join(dir, 'hub.lock'), '999999999')
   const starts = await Promise.allSettled(
-    Array.from({ length: 3 }, () => startServer({ DATA_DIR: dir, ...given }))
+    Array.from({ length: 3 }, () => startServer({ DATA_DIR: dir, ...given }, t))
   )
   const started = starts.flatMap((start) => start.status === 'fulfilled' ? [start.value] : [])
   t.equal(started.length, 1, 'by one of those who find it')
@@ -281,7 +281,7 @@ t.test('a lock that a dead hub left is taken over; a store that does not end is 
 
 t.test('DYNAMODB_ENDPOINT takes the place of the embedded store', async (t) => {
   const endpoint = await storeEndpoint()
-  const server = await startServer({ DATA_DIR: await dataDir(), DYNAMODB_ENDPOINT: endpoint })
+  const server = await startServer({ DATA_DIR: await dataDir(), DYNAMODB_ENDPOINT: endpoint }, t)
   t.equal(await put(server, 'elsewhere', await server.token('acme', 'endpoint')) < 300, true)
   t.equal(await server.end('SIGTERM'), 0)
 })

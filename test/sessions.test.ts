@@ -1,11 +1,10 @@
 import { ScanCommand } from '@aws-sdk/lib-dynamodb'
 import fc from 'fast-check'
 import t from 'tap'
-import { buildApp } from '../src/app.ts'
 import { tenants } from '../src/operations/tenants.ts'
 import { startTracedHub } from './harness/client.ts'
 import { createDevice } from './harness/device.ts'
-import { person, type Person } from './harness/hub.ts'
+import { type Person, person, startApp } from './harness/hub.ts'
 import { logOf } from './harness/log.ts'
 import { connect } from './harness/stream.ts'
 import { patiently } from './harness/world.ts'
@@ -14,8 +13,7 @@ const MINUTE = 60_000
 let clock = 0
 const now = () => Date.now() + clock
 const { hub, traced, store } = await startTracedHub(t, {}, { now })
-const other = await buildApp(hub.config, { open: traced.open, now, logStream: { write: () => {} } })
-t.teardown(() => other.close())
+const other = await startApp(t, hub.config, { open: traced.open, now })
 t.beforeEach(() => {
   clock = 0
   traced.reset()
@@ -305,8 +303,7 @@ t.test('of a thousand who claim a code at once one wins, through two hubs', asyn
     table: hub.config.table,
     limits: { ...hub.config.limits, claimsPerAddress: 0 }
   })
-  const second = await buildApp(open.config, { logStream: { write: () => {} } })
-  t.teardown(() => second.close())
+  const second = await startApp(t, open.config)
   const { code } = await pair(person(open.app, (await open.as({ tenant: 'acme', user: 'u-pair' })).token))
   // A store that so many ask at once may keep some waiting for too long: they ask again.
   const answers = await Promise.all(
@@ -365,8 +362,7 @@ t.test('a suspended tenant takes no new device, and none of its devices is serve
   const { code } = (await cara.post('/v1/pairings', undefined)).body as { code: string }
   await tenants(operator, now).setStatus('closed', 'suspended')
   // Another process, which does not remember what the tenant was.
-  const fresh = await buildApp(lone.config, { logStream: { write: () => {} } })
-  t.teardown(() => fresh.close())
+  const fresh = await startApp(t, lone.config)
   t.match(await person(fresh, '').post('/v1/pairings/claim', { code, ...laptop }), {
     status: 403,
     body: { errorType: 'TENANT_SUSPENDED' }

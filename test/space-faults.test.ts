@@ -3,11 +3,11 @@ import { bookmark } from '../entities/bookmark.ts'
 import type { Definition } from '../entities/definition.ts'
 import { spaceKey } from '../entities/fields.ts'
 import { LogEntry } from '../entities/space.ts'
-import { buildApp } from '../src/app.ts'
 import type { Outcome, Write } from '../src/engine/change.ts'
 import { createWriter } from '../src/engine/writer.ts'
 import { startTracedHub } from './harness/client.ts'
-import { person } from './harness/hub.ts'
+import { person, startApp } from './harness/hub.ts'
+import { watchLog } from './harness/watched-log.ts'
 import { logOf } from './harness/log.ts'
 
 const { hub, traced, store } = await startTracedHub(t)
@@ -19,8 +19,7 @@ t.beforeEach(() => {
 })
 
 t.test('a process that slept while others wrote, and the sweep took their entries, does not use their numbers again', async (t) => {
-  const other = await buildApp(config, { logStream: { write: () => {} } })
-  t.teardown(() => other.close())
+  const other = await startApp(t, config)
   const sleeper = await hub.as({ tenant: 'acme', user: 'sleeper' })
   await sleeper.put('/v1/bookmarks/z1', page)
   await person(other, sleeper.token).put('/v1/bookmarks/z2', page)
@@ -46,6 +45,9 @@ t.test('a lost reply does not write twice', async (t) => {
 })
 
 t.test('when the store fails the answer is a constant 503, and the next write starts from what is really there', async (t) => {
+  hub.expectLog(/"errorType":"STORE_UNAVAILABLE".*"name":"TimeoutError"/)
+  hub.expectLog(/"the store denied what the hub allowed"/)
+  hub.expectLog(/"errorType":"INTERNAL".*"name":"ValidationException"/)
   const gus = await hub.as({ tenant: 'acme', user: 'gus' })
   await gus.put('/v1/bookmarks/g0', page)
   traced.fault = async (_name, next) => {
@@ -91,6 +93,7 @@ t.test('conflicts are tried again, and in the end the client is told to', async 
   }
   t.equal((await hal.put('/v1/bookmarks/h1', page)).status, 201)
   conflicts = Infinity
+  hub.expectLog(/The store refused 8 times in a row/)
   t.match(await hal.put('/v1/bookmarks/h2', page), {
     status: 503,
     headers: { 'retry-after': 1 },
@@ -136,8 +139,7 @@ t.test('a batch of reads that the store puts off is asked for again', async (t) 
 
 t.test('change numbers and times never go back, whatever the clocks say', async (t) => {
   let clock = Date.parse('2030-01-01')
-  const app = await buildApp(config, { now: () => clock })
-  t.teardown(() => app.close())
+  const app = await startApp(t, config, { now: () => clock })
   const joe = person(app, (await hub.as({ tenant: 'acme', user: 'joe' })).token)
   const first = await joe.put('/v1/bookmarks/j', page)
   clock -= 600_000
@@ -149,8 +151,7 @@ t.test('change numbers and times never go back, whatever the clocks say', async 
 
 t.test('an idempotency row ends after 24 hours, to the second and not to the sweep', async (t) => {
   let clock = Date.now()
-  const app = await buildApp(config, { now: () => clock })
-  t.teardown(() => app.close())
+  const app = await startApp(t, config, { now: () => clock })
   const kim = person(app, (await hub.as({ tenant: 'acme', user: 'kim' })).token)
   const key = { 'idempotency-key': 'day' }
   const first = await kim.put('/v1/bookmarks/k', page, key)
@@ -161,8 +162,7 @@ t.test('an idempotency row ends after 24 hours, to the second and not to the swe
 })
 
 t.test('two processes with one Idempotency-Key: one effect, one answer', async (t) => {
-  const other = await buildApp(config, { logStream: { write: () => {} } })
-  t.teardown(() => other.close())
+  const other = await startApp(t, config)
   const here = await hub.as({ tenant: 'acme', user: 'lea' })
   const there = person(other, here.token)
   await Promise.all([here.put('/v1/bookmarks/warm', page), there.put('/v1/bookmarks/warm2', page)])
@@ -181,9 +181,9 @@ t.test('two processes with one Idempotency-Key: one effect, one answer', async (
 })
 
 t.test('a record that never stands still is given up, and the client told to come back', async (t) => {
+  hub.expectLog(/The records changed at every try/)
   const mia = await hub.as({ tenant: 'acme', user: 'mia' })
-  const other = await buildApp(config, { logStream: { write: () => {} } })
-  t.teardown(() => other.close())
+  const other = await startApp(t, config)
   const rival = person(other, mia.token)
   await mia.put('/v1/bookmarks/m', page)
   traced.fault = async (name, next) => {
@@ -222,8 +222,9 @@ t.test('a time-ordered page has no holes where the store puts reads off', async 
 })
 
 t.test('a store that is away is 503 for reads and writes', async (t) => {
-  const app = await buildApp({ ...config, dynamodbEndpoint: 'http://127.0.0.1:9', logLevel: 'silent' })
-  t.teardown(() => app.close())
+  const log = watchLog(t)
+  log.expectLog(/"errorType":"STORE_UNAVAILABLE"/)
+  const app = await startApp(t, { ...config, dynamodbEndpoint: 'http://127.0.0.1:9' }, { log })
   const olga = person(app, (await hub.as({ tenant: 'acme', user: 'olga' })).token)
   for (
     const answer of [await olga.get('/v1/bookmarks/b'), await olga.put('/v1/bookmarks/b', page),
@@ -234,8 +235,7 @@ t.test('a store that is away is 503 for reads and writes', async (t) => {
 })
 
 t.test('a write that another process did under the same Idempotency-Key is not answered with a failure', async (t) => {
-  const other = await buildApp(config, { logStream: { write: () => {} } })
-  t.teardown(() => other.close())
+  const other = await startApp(t, config)
   const here = await hub.as({ tenant: 'acme', user: 'pia' })
   const there = person(other, here.token)
   for (let round = 0; round < 5; round++) {
@@ -296,6 +296,7 @@ t.test('a request whose first try was done is answered as that was, also where i
     }
     return next()
   }
+  hub.expectLog(/The store did not tell what became of an earlier request/)
   t.match(await rob.put('/v1/bookmarks/r', page, { 'idempotency-key': 'new', 'if-none-match': '*' }), {
     status: 503,
     body: { errorType: 'CONTENTION' }

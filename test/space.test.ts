@@ -3,9 +3,8 @@ import t from 'tap'
 import { bookmark } from '../entities/bookmark.ts'
 import { spaceKey } from '../entities/fields.ts'
 import { DirectoryEntry } from '../entities/space.ts'
-import { buildApp } from '../src/app.ts'
 import { startTracedHub } from './harness/client.ts'
-import { person, type Person } from './harness/hub.ts'
+import { type Person, person, startApp } from './harness/hub.ts'
 import { logOf } from './harness/log.ts'
 
 const { hub, traced, store } = await startTracedHub(t)
@@ -105,8 +104,7 @@ t.test('a process that has not seen a record finds out that it exists', async (t
   const { token } = await hub.as({ tenant: 'acme', user: 'cold' })
   const first = await person(hub.app, token).put('/v1/bookmarks/c1', page)
   await person(hub.app, token).put('/v1/bookmarks/c2', page)
-  const app = await buildApp(config, { logStream: { write: () => {} } })
-  t.teardown(() => app.close())
+  const app = await startApp(t, config)
   const cold = person(app, token)
   t.equal((await cold.put('/v1/bookmarks/c2', page)).status, 200, 'it reads HEAD, and the record with it')
   const second = await cold.put('/v1/bookmarks/c1', page)
@@ -119,8 +117,7 @@ t.test('a process that has not seen a record finds out that it exists', async (t
 })
 
 t.test('two processes on one space: nothing is lost, doubled or overwritten', async (t) => {
-  const other = await buildApp(config, { logStream: { write: () => {} } })
-  t.teardown(() => other.close())
+  const other = await startApp(t, config)
   const here = await hub.as({ tenant: 'acme', user: 'erin' })
   const there = person(other, here.token)
   await here.put('/v1/settings/counter', { value: 0 })
@@ -164,8 +161,7 @@ t.test('two processes on one space: nothing is lost, doubled or overwritten', as
 
 t.test('a space takes its quota and no more, also under a race and from two processes', async (t) => {
   const limits = { ...config.limits, spaceRecords: 10, spaceBytes: 2000 }
-  const apps = [await buildApp({ ...config, limits }), await buildApp({ ...config, limits })]
-  t.teardown(() => Promise.all(apps.map((app) => app.close())))
+  const apps = [await startApp(t, { ...config, limits }), await startApp(t, { ...config, limits })]
   const { token } = await hub.as({ tenant: 'quota', user: 'many' })
   const [one, two] = apps.map((app) => person(app, token)) as [Person, Person]
   const answers = await Promise.all(

@@ -5,11 +5,11 @@ import { mock } from 'node:test'
 import { setImmediate as nextRound } from 'node:timers/promises'
 import { STSClient } from '@aws-sdk/client-sts'
 import t, { type Test } from 'tap'
-import { buildApp } from '../src/app.ts'
 import { loadConfig } from '../src/config.ts'
 import { openStores } from '../src/store/credentials.ts'
 import { figure } from './harness/figures.ts'
-import { person, startIssuer, storeEndpoint, testConfig } from './harness/hub.ts'
+import { person, startApp, startIssuer, storeEndpoint, testConfig } from './harness/hub.ts'
+import { watchLog } from './harness/watched-log.ts'
 
 /**
  * A stand-in for STS that counts, remembers what it was asked, and can fail. The SDK and our code are the
@@ -223,13 +223,14 @@ t.test('a hub whose STS fails answers 503 without a word of why', async (t) => {
   const sts = await startSts()
   sts.answer = 500
   const issuer = await startIssuer(t)
-  const app = await buildApp({
+  const log = watchLog(t)
+  log.expectLog(/"errorType":"STORE_UNAVAILABLE"/)
+  log.expectLog(/"errorType":"NOT_READY"/)
+  const app = await startApp(t, {
     ...await testConfig(),
     issuers: [issuer.entry],
-    tenantRoleArn,
-    logLevel: 'silent'
-  }, { sts: sts.client })
-  t.teardown(() => app.close())
+    tenantRoleArn
+  }, { sts: sts.client, log })
   const alice = person(app, (await issuer.mint({ tenant: 'acme', user: 'alice' })).access_token)
   const answer = await alice.get('/v1/bookmarks')
   t.match(answer, { status: 503, body: { errorType: 'STORE_UNAVAILABLE' } })
@@ -257,14 +258,12 @@ t.test('each request goes to the store under the credentials of its own tenant',
     watch.close()
   })
   const issuer = await startIssuer(t)
-  const app = await buildApp({
+  const app = await startApp(t, {
     ...await testConfig(),
     dynamodbEndpoint: `http://127.0.0.1:${(watch.address() as AddressInfo).port}`,
     issuers: [issuer.entry],
-    tenantRoleArn,
-    logLevel: 'silent'
+    tenantRoleArn
   }, { sts: sts.client })
-  t.teardown(() => app.close())
   for (const tenant of ['acme', 'globex', 'acme']) {
     const someone = person(app, (await issuer.mint({ tenant, user: 'same-name' })).access_token)
     seen.length = 0

@@ -1,10 +1,9 @@
 import { getEventListeners } from 'node:events'
 import { decodeJwt, decodeProtectedHeader, importPKCS8, SignJWT } from 'jose'
 import t from 'tap'
-import { buildApp } from '../src/app.ts'
 import { tenants } from '../src/operations/tenants.ts'
 import { startTracedHub } from './harness/client.ts'
-import { person, privateKey, startHub, type Hub } from './harness/hub.ts'
+import { type Hub, person, privateKey, startApp, startHub } from './harness/hub.ts'
 import { connect } from './harness/stream.ts'
 
 const { hub, traced, store } = await startTracedHub(t)
@@ -44,8 +43,7 @@ t.test('a long poll is answered when something changes, and at the end of its ti
 })
 
 t.test('what another process writes wakes as well, and a space is looked at once a second however many wait', async (t) => {
-  const other = await buildApp(hub.config, { logStream: { write: () => {} } })
-  t.teardown(() => other.close())
+  const other = await startApp(t, hub.config)
   const bob = await hub.as({ tenant: 'acme', user: 'bob' })
   await bob.put('/v1/bookmarks/b0', page)
   const cursor = (await bob.get('/v1/sync')).body.cursor as string

@@ -555,7 +555,7 @@ t.test('all this while nothing was asked for but the keys of the registry, and r
     entries().map(({ jwksUri }) => jwksUri).sort()
   )
   t.strictSame(
-    log.filter((line) => line.includes('"level":"error"')),
+    log.lines.filter((line) => line.includes('"level":"error"')),
     [],
     'and no bad token was an error of ours'
   )

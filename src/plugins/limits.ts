@@ -1,6 +1,7 @@
 import rateLimit from '@fastify/rate-limit'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import ipaddr from 'ipaddr.js'
 import type { Limits } from '../config.ts'
 import { Problem } from '../errors.ts'
 
@@ -16,55 +17,65 @@ declare module 'fastify' {
 const WINDOW_SECONDS = 60
 
 /**
- * Two limits in the memory of this process: per address before the token is looked at, so that guessing
- * tokens is bounded (with a smaller one for codes), and per tenant once it is known, so that one tenant's
- * burst never refuses another's request.
+ * Limits per address, in the memory of this process, before the token is looked at: guessing tokens is bounded,
+ * and with smaller limits making and trying codes.
  */
 export default fp<{ limits: Limits }>(async (app, { limits }) => {
   await app.register(rateLimit, { global: false })
+  const ofAddress = ({ ip }: FastifyRequest) => networkOf(ip)
+  const ofUser = ({ scope }: FastifyRequest) => `${scope!.tenantId} ${scope!.userId}`
+  app.decorate('limitClaims', limit(app, 'claimsPerAddress', limits.claimsPerAddress, ofAddress))
+  app.decorate('limitPairings', limit(app, 'pairingsPerUser', limits.pairingsPerUser, ofUser))
+  app.addHook('onRequest', limit(app, 'requestsPerAddress', limits.requestsPerAddress, ofAddress))
+}, { name: 'limits', dependencies: ['problems'] })
 
-  const limit = (name: string, max: number, keyOf: (request: FastifyRequest) => string) => {
-    const check = app.createRateLimit({
-      max,
-      timeWindow: WINDOW_SECONDS * 1000,
-      keyGenerator: (request) => `${name} ${keyOf(request)}`
-    })
-    return async (request: FastifyRequest, reply: FastifyReply) => {
-      const state = await check(request)
-      if (state.isAllowed) return
-      // draft-ietf-httpapi-ratelimit-headers
-      reply.header('ratelimit-policy', `"${name}";q=${max};w=${WINDOW_SECONDS}`)
-      reply.header('ratelimit', `"${name}";r=${state.remaining};t=${state.ttlInSeconds}`)
-      if (state.isExceeded) {
-        throw new Problem('RATE_LIMITED', `More than ${max} requests in ${WINDOW_SECONDS} s.`, {
-          retryAfter: state.ttlInSeconds,
-          limit: { name, value: max, sent: max + 1 }
-        })
-      }
+/**
+ * The limit per tenant, once it is known, so that one tenant's burst never refuses another's request; and before
+ * a body is read, so that what is refused costs nothing, and what is not valid counts as well.
+ */
+export const tenantLimits = fp<{ limits: Limits }>(async (app, { limits }) => {
+  const check = limit(app, 'requestsPerTenant', limits.requestsPerTenant, ({ scope }) => scope!.tenantId)
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.scope !== null) await check(request, reply)
+  })
+}, { name: 'tenant-limits', dependencies: ['limits', 'tenant'] })
+
+/** A hook that counts by a key. @param max in a window; 0 turns it off */
+function limit (
+  app: FastifyInstance,
+  name: string,
+  max: number,
+  keyOf: (request: FastifyRequest) => string
+): (request: FastifyRequest, reply: FastifyReply) => Promise<void> {
+  if (max === 0) return async () => {}
+  const check = app.createRateLimit({
+    max,
+    timeWindow: WINDOW_SECONDS * 1000,
+    keyGenerator: (request) => `${name} ${keyOf(request)}`
+  })
+  return async (request, reply) => {
+    const state = await check(request)
+    if (state.isAllowed) return
+    // draft-ietf-httpapi-ratelimit-headers
+    reply.header('ratelimit-policy', `"${name}";q=${max};w=${WINDOW_SECONDS}`)
+    reply.header('ratelimit', `"${name}";r=${state.remaining};t=${state.ttlInSeconds}`)
+    if (state.isExceeded) {
+      throw new Problem('RATE_LIMITED', `More than ${max} requests in ${WINDOW_SECONDS} s.`, {
+        retryAfter: state.ttlInSeconds,
+        limit: { name, value: max, sent: max + 1 }
+      })
     }
   }
+}
 
-  const unlessZero = (name: string, max: number, keyOf: (request: FastifyRequest) => string) =>
-    max > 0 ? limit(name, max, keyOf) : async () => {}
-  app.decorate('limitClaims', unlessZero('claimsPerAddress', limits.claimsPerAddress, ({ ip }) => ip))
-  app.decorate(
-    'limitPairings',
-    unlessZero(
-      'pairingsPerUser',
-      limits.pairingsPerUser,
-      ({ scope }) => `${scope!.tenantId} ${scope!.userId}`
-    )
-  )
-  if (limits.requestsPerAddress > 0) {
-    app.addHook(
-      'onRequest',
-      limit('requestsPerAddress', limits.requestsPerAddress, ({ ip }) => ip)
-    )
-  }
-  if (limits.requestsPerTenant > 0) {
-    const perTenant = limit('requestsPerTenant', limits.requestsPerTenant, ({ scope }) => scope!.tenantId)
-    app.addHook('preHandler', async (request, reply) => {
-      if (request.scope !== null) await perTenant(request, reply)
-    })
-  }
-}, { name: 'limits', dependencies: ['problems'] })
+/**
+ * Whose an address is, as far as can be told: an IPv4 address, also where it is written as IPv6, and the /64 of an
+ * IPv6 address, which is the least that a customer is given. What is no address counts as it is.
+ */
+export function networkOf (ip: string): string {
+  if (!ipaddr.isValid(ip)) return ip
+  const address = ipaddr.process(ip)
+  return address.kind() === 'ipv4'
+    ? address.toString()
+    : `${address.toByteArray().slice(0, 8).map((byte) => byte.toString(16).padStart(2, '0')).join('')}::/64`
+}

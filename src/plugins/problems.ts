@@ -1,14 +1,8 @@
 import { STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
-import type {
-  ConnectionError,
-  FastifyError,
-  FastifyReply,
-  FastifyRequest,
-  FastifySchemaValidationError
-} from 'fastify'
+import type { FastifyError, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import fp from 'fastify-plugin'
 import { Problem, type Fault } from '../errors.ts'
+import { isFromStore, storeFailure } from '../store/failure.ts'
 import { commonHeaders } from './headers.ts'
 
 declare module 'fastify' {
@@ -34,15 +28,6 @@ export default fp(async (app) => {
   app.setNotFoundHandler((request, reply) =>
     send(request, reply, new Problem('NOT_FOUND', 'There is no such route; /openapi.json lists them all.'))
   )
-  // What Node would answer without a body.
-  app.server.on('checkExpectation', (_request, response) => {
-    const body = bareProblem(417)
-    response.writeHead(417, {
-      'content-type': 'application/problem+json',
-      'content-length': body.length,
-      connection: 'close'
-    }).end(body)
-  })
 }, { name: 'problems' })
 
 /** Sends a problem. */
@@ -65,10 +50,11 @@ export function send (
  * its cause.
  */
 export function tell (request: FastifyRequest, problem: Problem, cause: unknown = problem): object {
-  const { errorType, status, title, extras: { retryAfter: _, headers: __, ...extras } } = problem
-  if (status >= 500 && status !== 507) {
+  const { errorType, status, title, extras: { retryAfter: _, headers: __, isMeant = false, ...extras } } =
+    problem
+  if (status >= 500 && status !== 507 && !isMeant) {
     request.log.error({ errorType, failure: describe(cause) }, problem.message)
-  } else if (storeFailure(cause) === DENIED) {
+  } else if (storeFailure(cause) === 'denied') {
     request.deniedByStore = true
     request.log.error({ errorType, failure: describe(cause) }, 'the store denied what the hub allowed')
   }
@@ -94,8 +80,8 @@ export function toProblem (error: unknown, request?: FastifyRequest): Problem {
   }
   if (validation !== undefined) return invalid(validation, validationContext ?? 'body')
   const failure = storeFailure(error)
-  if (failure === DENIED) return new Problem('UNAUTHORIZED_ACCESS', 'This is not yours to read or write.')
-  if (failure !== undefined) {
+  if (failure === 'denied') return new Problem('UNAUTHORIZED_ACCESS', 'This is not yours to read or write.')
+  if (failure === 'away') {
     return new Problem('STORE_UNAVAILABLE', 'The store did not answer in time.', { retryAfter: 1 })
   }
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge(request)
@@ -151,30 +137,6 @@ function invalid (validation: FastifySchemaValidationError[], context: string): 
 }
 
 /**
- * The name or code, along the chain of causes, that tells a failure of the store. ElectroDB wraps what AWS
- * threw.
- */
-function storeFailure (error: unknown): string | undefined {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    const known = [cause.name, (cause as NodeJS.ErrnoException).code].find((name) =>
-      name === DENIED || UNAVAILABLE.has(name ?? '')
-    )
-    if (known !== undefined) return known
-  }
-  return undefined
-}
-
-const DENIED = 'AccessDeniedException'
-const UNAVAILABLE = new Set(['ProvisionedThroughputExceededException', 'RequestLimitExceeded',
-  'ThrottlingException', 'LimitExceededException', 'TransactionInProgressException', 'InternalServerError',
-  'ServiceUnavailable', 'ServiceUnavailableException', 'ExpiredTokenException', 'UnrecognizedClientException',
-  'TimeoutError', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN',
-  'EHOSTUNREACH'])
-
-const isFromStore = (error: unknown) =>
-  error instanceof Error && ('$metadata' in error || 'isElectroError' in error)
-
-/**
  * What of a failure goes into the log: names and stack, not messages of the store, which may hold a user's
  * rows.
  */
@@ -188,30 +150,3 @@ function describe (error: unknown, fromStore = isFromStore(error)): object | und
     at: stack.split('\n').map((line) => line.trim()).filter((line) => line.startsWith('at ')).slice(0, 5)
   }
 }
-
-/**
- * Answers what never became a request (a broken request line, headers beyond the limit), without Fastify:
- * there is no reply to use. A connection that is already gone gets nothing.
- */
-export function clientError (error: ConnectionError, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return
-  const status = error.code === 'HPE_HEADER_OVERFLOW'
-    ? 431
-    : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-    ? 408
-    : 400
-  const body = bareProblem(status)
-  socket.end(
-    `HTTP/1.1 ${status} ${
-      STATUS_CODES[status]
-    }\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`
-  )
-}
-
-const bareProblem = (status: number) =>
-  JSON.stringify({
-    type: 'urn:sync-hub:problem:malformed-request',
-    title: STATUS_CODES[status],
-    status,
-    errorType: 'MALFORMED_REQUEST'
-  })

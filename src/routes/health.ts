@@ -19,7 +19,7 @@ export default async function health (app: FastifyInstance): Promise<void> {
     config: { public: true },
     schema: { ...schema, summary: "The store and the issuers' keys are reachable" }
   }, async () => {
-    if (app.draining) throw new Problem('NOT_READY', 'The hub is shutting down.')
+    if (app.draining) throw new Problem('NOT_READY', 'The hub is shutting down.', { isMeant: true })
     const [store, keys] = await Promise.all([app.storeReady(), app.keysReady()])
     if (!store || !keys) {
       throw new Problem(

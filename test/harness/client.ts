@@ -91,7 +91,7 @@ export function traceClient (config: Config): TracedClient {
 export async function startTracedHub (
   t: Test,
   changes: Partial<Config> = {},
-  overrides: Overrides = {}
+  overrides: Omit<Overrides, 'logStream'> = {}
 ): Promise<{ hub: Hub, traced: TracedClient, store: Store }> {
   const config = await testConfig(changes)
   const traced = traceClient(config)

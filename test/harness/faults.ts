@@ -105,7 +105,7 @@ export function createFaults ({ random, ...given }: { random: () => number } & P
   const broken = () =>
     below(2) === 0
       ? Object.assign(new Error('no answer in time'), { name: 'TimeoutError' })
-      : Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' })
+      : Object.assign(new Error('socket hang up'), { code: 'ECONNRESET', $metadata: { attempts: 3 } })
 
   function throttled (actions: number): Error {
     if (actions > 0 && below(3) === 0) return cancelled(actions, [below(actions)], 'ThrottlingError')

@@ -11,6 +11,7 @@ import { loadRoles } from '../../src/local/iam/roles.ts'
 import { createLocalIssuer, type LocalIssuer, type Subject } from '../../src/local/issuer.ts'
 import { figure } from './figures.ts'
 import { strayRows } from './rows.ts'
+import { watchLog, type WatchedLog } from './watched-log.ts'
 
 /** One signing key for all issuers of a test process: making one takes a tenth of a second. */
 export const { privateKey } = generateKeyPairSync('rsa', {
@@ -37,7 +38,7 @@ export interface Person {
   delete(url: string, headers?: Record<string, string>): Promise<Answer>
 }
 
-export interface Hub {
+export interface Hub extends Pick<WatchedLog, 'expectLog' | 'mayLog'> {
   readonly app: FastifyInstance
   readonly config: Config
   readonly issuer: LocalIssuer
@@ -135,31 +136,40 @@ export async function startIssuer (t: Test, key: string = privateKey): Promise<L
 export async function startHub (
   t: Test,
   changes: Partial<Config> = {},
-  overrides: Overrides = {}
+  overrides: Omit<Overrides, 'logStream'> = {}
 ): Promise<Hub> {
   const issuer = await startIssuer(t)
   const config = await testConfig({
     ...changes,
     issuers: changes.issuers?.length ? changes.issuers : [issuer.entry]
   })
-  const log: string[] = []
-  const app = await buildApp(config, {
-    logStream: {
-      write: (line) => {
-        log.push(line)
-      }
-    },
-    ...overrides
-  })
-  t.teardown(() => app.close())
+  const log = watchLog(t)
+  const app = await startApp(t, config, { log, ...overrides })
   return {
     app,
     config,
     issuer,
-    log,
+    log: log.lines,
+    expectLog: log.expectLog,
+    mayLog: log.mayLog,
     as: async (subject) => person(app, (await issuer.mint(subject)).access_token),
     anyone: person(app, '')
   }
+}
+
+/**
+ * Another process of a hub, as far as a test can tell: an app of its own on the same configuration. It ends
+ * with `t`.
+ * @param overrides `log` where its log is looked at: `expectLog` and `mayLog` are on it
+ */
+export async function startApp (
+  t: Test,
+  config: Config,
+  { log = watchLog(t), ...overrides }: Omit<Overrides, 'logStream'> & { log?: WatchedLog } = {}
+): Promise<FastifyInstance> {
+  const app = await buildApp(config, { ...overrides, logStream: log })
+  t.teardown(() => app.close())
+  return app
 }
 
 /** A person with any token. */

@@ -6,10 +6,10 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
-import { buildApp } from '../../src/app.ts'
 import { loadConfig, type TrustedIssuer } from '../../src/config.ts'
 import { createTable } from '../../src/local/create-table.ts'
-import { storeEndpoint } from './hub.ts'
+import { startApp, storeEndpoint } from './hub.ts'
+import { watchLog, type WatchedLog } from './watched-log.ts'
 
 export interface Asked {
   method: string
@@ -29,7 +29,7 @@ export interface Entries {
   /** The app as the server runs it. */
   readonly server: FastifyInstance
   /** Lines that the server logged so far: warnings and errors. */
-  readonly log: string[]
+  readonly log: WatchedLog
   readonly fromServer: (asked: Asked) => Promise<Received>
   /** The answer of the bundle that is deployed to an event. */
   readonly fromBundle: (event: object) => Promise<Received>
@@ -63,15 +63,8 @@ export async function startEntries (t: Test, issuers: readonly TrustedIssuer[]):
     LIMIT_REQUESTS_PER_TENANT: '0'
   }
   Object.assign(process.env, env, { LOG_LEVEL: 'silent' })
-  const log: string[] = []
-  const server = await buildApp(loadConfig({ ...env, LOG_LEVEL: 'warn' }), {
-    logStream: {
-      write: (line) => {
-        log.push(line)
-      }
-    }
-  })
-  t.teardown(() => server.close())
+  const log = watchLog(t)
+  const server = await startApp(t, loadConfig({ ...env, LOG_LEVEL: 'warn' }), { log })
   const { handler } = await import(pathToFileURL(join('dist', 'lambda.mjs')).href) as {
     handler: (
       event: object,

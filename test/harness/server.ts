@@ -2,9 +2,10 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { freePort } from '../../src/local/embedded-store.ts'
+import { watchLog, type Failing, type WatchedLog } from './watched-log.ts'
 
 /** The hub as `npm start` runs it: dist/server.mjs (see `npm run build`) in a process of its own. */
-export interface ServerProcess {
+export interface ServerProcess extends Pick<WatchedLog, 'expectLog' | 'mayLog'> {
   readonly child: ChildProcess
   readonly url: string
   readonly port: number
@@ -19,16 +20,25 @@ export interface ServerProcess {
   end(signal: NodeJS.Signals): Promise<number | null>
 }
 
+/** For scripts, which have no test to fail. */
+const UNWATCHED: Failing = { teardown: () => {}, fail: () => false, ended: false }
+
 /**
  * Starts a server in local mode and waits until it is ready.
  * @param env DATA_DIR at least; PORT where it matters
+ * @param t the test that looks through its log at the end
  * @throws Error with what the server said, where it ends instead
  */
-export async function startServer (env: Record<string, string>): Promise<ServerProcess> {
+export async function startServer (
+  env: Record<string, string>,
+  t: Failing = UNWATCHED
+): Promise<ServerProcess> {
   const port = Number(env.PORT ?? await freePort())
   const url = `http://127.0.0.1:${port}`
   const startedAt = performance.now()
+  const { write, expectLog, mayLog } = watchLog(t)
   const { child, stdout, stderr } = run({ ...env, PORT: String(port) })
+  createInterface({ input: child.stdout }).on('line', write)
   const exit = once(child, 'exit')
   let ended = false
   void exit.then(() => {
@@ -47,6 +57,8 @@ export async function startServer (env: Record<string, string>): Promise<ServerP
     readyAfter: performance.now() - startedAt,
     stdout,
     stderr,
+    expectLog,
+    mayLog,
     async token (tenant, user) {
       const response = await fetch(`${url}/local/token`, {
         method: 'POST',

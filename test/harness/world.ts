@@ -4,13 +4,13 @@ import { registry } from '../../entities/index.ts'
 import type { Definition } from '../../entities/definition.ts'
 import { spaceKey, type SpaceKey } from '../../entities/fields.ts'
 import { LogEntry } from '../../entities/space.ts'
-import { buildApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import { openClient } from '../../src/store/client.ts'
 import type { Row } from '../../src/engine/change.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createFaults, seeded, type Faults, type Rates } from './faults.ts'
-import { pastTheHub, person, startHub, type Hub, type Person } from './hub.ts'
+import { pastTheHub, person, startApp, startHub, type Hub, type Person } from './hub.ts'
+import { watchLog } from './watched-log.ts'
 
 /** Several hubs on one store, behind one layer of faults: what devices have to live with. */
 export interface World {
@@ -31,6 +31,8 @@ const DAY = 24 * 60 * MINUTE
  * written today may have.
  */
 export const ERAS = [0, 30 * DAY, 100 * DAY] as const
+/** What a store that fails, or that many write to, makes of a request. */
+export const UNLUCKY = /"errorType":"(?:STORE_UNAVAILABLE|CONTENTION)"/
 const KINDS = Object.values(registry) as unknown as Definition[]
 
 /** @param clocks of the hubs, in milliseconds from now */
@@ -45,16 +47,12 @@ export async function startWorld (
     commitLeaseSeconds: 0.3,
     limits: { ...loadConfig({}).limits, spaceRecords: 1_000_000, spaceBytes: 1e12 }
   })
+  const log = watchLog(t)
+  // What the faults do to requests. Nothing else may go wrong.
+  log.mayLog(UNLUCKY)
   const hubs = await Promise.all(
-    clocks.map((clock) =>
-      buildApp(hub.config, {
-        open: faults.open,
-        now: () => Date.now() + clock,
-        logStream: { write: () => {} }
-      })
-    )
+    clocks.map((clock) => startApp(t, hub.config, { open: faults.open, now: () => Date.now() + clock, log }))
   )
-  t.teardown(() => Promise.all(hubs.map((app) => app.close())))
   const store = { client: openClient(pastTheHub(hub.config)), table: hub.config.table }
   t.teardown(() => {
     store.client.destroy()

@@ -21,6 +21,7 @@ import services from './plugins/services.ts'
 import tenant from './plugins/tenant.ts'
 import routes from './routes/index.ts'
 import { createPlacementRules } from './services/bookmarks/placement.ts'
+import { createHeavyWork } from './services/heavy-work.ts'
 import { createReadModels } from './services/bookmarks/read-model.ts'
 import { createSealer } from './engine/cursor.ts'
 import { createWriter } from './engine/writer.ts'
@@ -100,12 +101,15 @@ export async function buildApp (
 
   const stores = openStores(config, { sts, open })
   const watchers = createWatchers(config.limits.connectionsPerUser)
-  const readModels = createReadModels(config.limits.shelfBytes)
+  const { memoryBytes } = config.limits
+  const heavy = createHeavyWork(memoryBytes / 2)
+  const readModels = createReadModels(memoryBytes, heavy)
   const shared = {
     config,
     now,
     watchers,
     readModels,
+    heavy,
     rules: createPlacementRules(readModels),
     writer: createWriter(config, now, watchers.wake),
     sealer: createSealer(config.secret),

@@ -52,8 +52,11 @@ export interface Limits {
   readonly batchBytes: number
   readonly spaceRecords: number
   readonly spaceBytes: number
-  /** Memory for bookmarks and their search indexes, in a process. */
-  readonly shelfBytes: number
+  /**
+   * Memory of a process for copies of bookmarks, their search indexes and exports that are read; and half as much
+   * for uploads.
+   */
+  readonly memoryBytes: number
   /** Body of an import, and entries in it. */
   readonly importBytes: number
   readonly importEntries: number
@@ -177,7 +180,7 @@ export function loadConfig (env: Env = process.env): Config {
       batchBytes: 33_554_432,
       spaceRecords: integer(env, 'LIMIT_SPACE_RECORDS', 50_000, 1, 10_000_000),
       spaceBytes: integer(env, 'LIMIT_SPACE_BYTES', 104_857_600, 1, 1e12),
-      shelfBytes: integer(env, 'LIMIT_SHELF_BYTES', 268_435_456, 1, 1e12),
+      memoryBytes: integer(env, 'LIMIT_MEMORY_BYTES', 268_435_456, 1, 1e12),
       importBytes: 10_485_760,
       importEntries: 50_000,
       uploadBytesPerSecond: integer(env, 'LIMIT_UPLOAD_BYTES_PER_SECOND', 16_384, 1, 1e9),

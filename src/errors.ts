@@ -36,6 +36,7 @@ export const ERRORS = {
   NOT_READY: [503, 'The hub is not ready'],
   KEYS_UNAVAILABLE: [503, 'The keys to check the token with cannot be had now'],
   CONTENTION: [503, 'Too many writers at once on this space'],
+  OVERLOADED: [503, 'The hub has too much to do; nothing of the request was begun'],
   STORE_UNAVAILABLE: [503, 'The store does not answer; the write may or may not have happened'],
   QUOTA_EXCEEDED: [507, 'The space is full']
 } as const satisfies Record<string, readonly [status: number, title: string]>

@@ -671,7 +671,7 @@ t.test('bookmarks of one page are found whatever its URL looks like', async (t) 
 })
 
 t.test('what does not fit the memory is read again, and right all the same', async (t) => {
-  const small = await startHub(t, { limits: { ...hub.config.limits, shelfBytes: 1000 } })
+  const small = await startHub(t, { limits: { ...hub.config.limits, memoryBytes: 1000 } })
   const person = await small.as({ tenant: 'acme', user: 'u' })
   for (let index = 0; index < 5; index++) await person.put(`/v1/bookmarks/m${index}`, page(`memory ${index}`))
   t.equal((await found(person, 'memory')).length, 5)

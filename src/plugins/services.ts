@@ -16,6 +16,11 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     /**
+     * Takes room for a body in memory until the request has ended; called before the body is read.
+     * @throws Problem OVERLOADED
+     */
+    admitUpload(reply: FastifyReply, mostBytes: number): void
+    /**
      * For what goes on after the first answer. @throws Problem UNAUTHENTICATED where the device was signed
      * out since
      */
@@ -51,6 +56,13 @@ export default fp<{ stores: Stores, shared: Shared }>(async (app, { stores, shar
     async (scope: Scope, idempotency?: Context['idempotency']) =>
       createServices(shared, scope, await stores.of(scope.tenantId), idempotency)
   )
+  app.decorateRequest('admitUpload', function (this: FastifyRequest, reply, mostBytes) {
+    const length = this.headers['content-length']
+    const bytes = length === undefined ? mostBytes : Math.min(Number(length), mostBytes)
+    const release = shared.heavy.admit(this.scope!.tenantId, bytes)
+    // Whichever comes: an answer that was sent, or a client that is gone.
+    reply.raw.once('finish', release).once('close', release)
+  })
   app.decorateRequest('assertSignedIn', async function (this: FastifyRequest) {
     if (this.identity !== null && 'device' in this.identity) {
       await this.services.sessions.verify(this.identity.device)

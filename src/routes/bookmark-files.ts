@@ -86,12 +86,16 @@ export default async function bookmarkFiles (
       }
     }
   }, async ({ query, space }, reply) => {
-    const { type, name, pieces } = await space.bookmarks.exportFile(query.format)
+    const { type, name, pieces, release } = await space.bookmarks.exportFile(query.format)
+    const file = Readable.from(pieces)
+    file.once('close', release)
+    // Who is gone before the first piece reads none.
+    reply.raw.once('close', release)
     return reply.headers({
       'content-type': type,
       'content-disposition': `attachment; filename="${name}"`,
       'content-security-policy': 'sandbox'
-    }).send(Readable.from(pieces))
+    }).send(file)
   })
 
   // Files are taken as bytes, and here alone.
@@ -117,6 +121,9 @@ export default async function bookmarkFiles (
       {
         bodyLimit: limits.importBytes,
         config: { bodyLimit: 'importBytes' },
+        preParsing: async (request, reply) => {
+          request.admitUpload(reply, limits.importBytes)
+        },
         schema: {
           tags,
           params: paramsOf(app),

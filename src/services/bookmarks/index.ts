@@ -9,6 +9,7 @@ import { Problem } from '../../errors.ts'
 import { collection, type Collection } from '../collection.ts'
 import type { Context } from '../context.ts'
 import type { ListQuery, Page } from '../../engine/list.ts'
+import { LARGE_IMPORT } from '../heavy-work.ts'
 import { listDuplicates, type Duplicates } from './duplicates.ts'
 import { exportFile, type Exported } from './export/index.ts'
 import type { Format } from './import/decoding.ts'
@@ -17,7 +18,7 @@ import { move, type Destination } from './move.ts'
 import { ofPage, search, type Found } from './search.ts'
 import { removeFolder } from './subtree.ts'
 import { listTags, replaceTag, type Tagged } from './tags.ts'
-import { branchesOf, treeOf, type Branch } from './tree.ts'
+import { branchesOf, type Branch } from './tree.ts'
 import { assertUrl, pageOf } from './url.ts'
 
 export interface Bookmarks extends Collection<typeof Bookmark, typeof BookmarkInput> {
@@ -53,9 +54,17 @@ export function bookmarks (context: Context): Bookmarks {
   })
   return {
     ...records,
-    importFile: (request, progress) => importFile(context, request, progress),
+    importFile: (request, progress) =>
+      context.heavy.run(
+        request.bytes.length > LARGE_IMPORT ? 'largeImport' : 'smallImport',
+        context.space.tenantId,
+        () => importFile(context, request, progress)
+      ),
     exportFile: (format) => exportFile(context, format),
-    tree: async (withItems) => branchesOf(treeOf(await context.readModels.open(context)), withItems),
+    tree: async (withItems) => {
+      const { view } = await context.readModels.open(context)
+      return branchesOf(await view.tree(), withItems)
+    },
     list: (query) =>
       query.q !== undefined
         ? search(context, query)
@@ -67,7 +76,8 @@ export function bookmarks (context: Context): Bookmarks {
       return records.get(id)
     },
     tags: (query) => listTags(context, query),
-    replaceTag: (tag, to) => replaceTag(context, tag, to),
+    replaceTag: (tag, to) =>
+      context.heavy.run('rewrite', context.space.tenantId, () => replaceTag(context, tag, to)),
     duplicates: (query) => listDuplicates(context, query)
   }
 }

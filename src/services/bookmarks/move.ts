@@ -7,7 +7,6 @@ import { once } from '../../engine/idempotency.ts'
 import { writeAll } from '../../engine/large-write.ts'
 import { retryOnConflict } from '../../engine/retry.ts'
 import type { StagedChange } from '../../engine/staged-change.ts'
-import { treeOf } from './tree.ts'
 
 /** Where a bookmark or folder is to go. */
 export interface Destination {
@@ -39,7 +38,9 @@ export async function move (
       if (into !== undefined && folderId !== undefined && !model.folders.has(into)) {
         throw invalid('/folderId', 'is not the id of a folder')
       }
-      const beside = treeOf(model).children(into !== undefined && model.folders.has(into) ? into : undefined)
+      const beside = (await model.view.tree()).children(
+        into !== undefined && model.folders.has(into) ? into : undefined
+      )
         .filter((other) => other.id !== id)
       const place = placeOf(beside, before, after)
       const between = keyBetween(beside, place)

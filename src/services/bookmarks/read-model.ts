@@ -1,15 +1,14 @@
-import { setImmediate as turn } from 'node:timers/promises'
-import { LRUCache } from 'lru-cache'
 import { bookmark, type BookmarkRecord } from '../../../entities/bookmark.ts'
 import { spaceName } from '../../../entities/fields.ts'
 import type { SpaceContext } from '../../engine/context.ts'
 import { MAX_PAGE_BYTES, recordsAfter } from '../../engine/list.ts'
-import type { Position } from '../../engine/position.ts'
 import { beginSnapshot } from '../../engine/snapshot.ts'
 import { Expired, readChanges, type Reach } from '../../engine/read-changes.ts'
+import { createPace } from '../../turns.ts'
+import { once, overloaded, type HeavyWork } from '../heavy-work.ts'
+import { createModelCache } from './model-cache.ts'
+import { emptyModel, put, remove, sizeOf, type Filled, type ReadModel, type View } from './model.ts'
 import { createIndex, type SearchIndex } from './search-index.ts'
-import { addTo, takeFrom } from './sets.ts'
-import { pageOf } from './url.ts'
 
 /** Rows of one read of the store while a model is filled. */
 const PAGE = 500
@@ -21,119 +20,169 @@ const LOOK = 1000
  */
 const FAR = 20_000
 const TRIES = 3
-/**
- * What a record takes in memory, in bytes of its JSON: as an object with its entry in the maps, and in a
- * search index.
- */
-const OBJECT_FACTOR = 3
-const INDEX_FACTOR = 7
-
-/**
- * The bookmarks of one space in memory, as of one number of its log: what search, tree, tags, duplicates,
- * import, export and the rules of folders read. It follows the log, so that a look costs 1 RCU where nothing
- * changed.
- */
-export interface ReadModel {
-  /** Bookmarks and folders by id. */
-  readonly records: ReadonlyMap<string, BookmarkRecord>
-  /** Ids of the folders among them. */
-  readonly folders: ReadonlySet<string>
-  /** Ids by what the URLs of one page have in common (`pageOf`). */
-  readonly pages: ReadonlyMap<string, ReadonlySet<string>>
-  /** The change that it has seen last, and the epoch of the space. */
-  readonly position: Position
-  /** Present where it was asked for. */
-  readonly index: SearchIndex | undefined
-}
+/** A record is measured, and its URL taken apart. */
+const STEPS_A_RECORD = 10
+/** A space of more records waits for its turn before all of it is read, or indexed. */
+const FEW = PAGE
 
 export interface ReadModels {
   /**
    * The model of the context's space, as it is now: what was committed before the call is on it.
    * @param indexed whether its search index is needed
-   * @throws a failure of the store
+   * @throws a failure of the store; Problem OVERLOADED where a large space would have to be read and too many
+   *   wait for that
    */
   open(context: SpaceContext, indexed?: boolean): Promise<ReadModel>
+  /**
+   * A view for a reader that may be slow: what it keeps in memory is counted.
+   * @returns it, and what ends that, once or more often
+   * @throws as `open`; Problem OVERLOADED where readers keep too much
+   */
+  hold(context: SpaceContext): Promise<{ readonly view: View, readonly release: () => void }>
 }
 
-interface Filled extends ReadModel {
-  readonly records: Map<string, BookmarkRecord>
-  readonly folders: Set<string>
-  readonly pages: Map<string, Set<string>>
-  position: Position
-  index: SearchIndex | undefined
-  /** Of the JSON of its records. */
-  bytes: number
-}
+export type { ReadModel, View }
+
 interface Flight {
   running?: Promise<ReadModel>
   next?: Promise<ReadModel>
   indexed: boolean
 }
+interface Held {
+  readonly bytes: number
+  readers: number
+}
 
 /**
  * The read models of a process, the least recently used of which are forgotten.
- * @param maxBytes of memory, about, for all of them; one that is larger alone is filled for each use
+ * @param maxBytes of memory, about, for all that is kept or in use; a space that is larger alone is read for
+ *   each use, and all who wait for it share it
  */
-export function createReadModels (maxBytes: number): ReadModels {
-  const models = new LRUCache<string, Filled>({ maxSize: maxBytes })
+export function createReadModels (maxBytes: number, heavy: HeavyWork): ReadModels {
+  const models = createModelCache<Filled>(maxBytes)
   const flights = new Map<string, Flight>()
+  const held = new Map<View, Held>()
+  let heldBytes = 0
 
   async function follow (context: SpaceContext, name: string, indexed: boolean): Promise<ReadModel> {
     for (let attempt = 1;; attempt++) {
-      const held = models.get(name)
-      const model = held ?? await fill(context)
+      const known = models.get(name)
+      const model = known ?? await fill(context)
       try {
-        await advance(context, model, held !== undefined)
-        if (indexed && model.index === undefined) model.index = await createIndex(model.records.values())
-        models.set(name, model, {
-          size: 1 + model.bytes * (OBJECT_FACTOR + (model.index === undefined ? 0 : INDEX_FACTOR))
-        })
-        return model
+        await advance(context, model, known !== undefined)
+        await model.index?.settle()
       } catch (error) {
         models.delete(name)
         if (!(error instanceof Expired) || attempt === TRIES) throw error
+        continue
       }
+      if (indexed && model.index === undefined) model.index = await indexOf(context, model)
+      keep(name, model)
+      return model
     }
   }
 
-  return {
-    open (context, indexed = false) {
-      const name = spaceName(context.space)
-      const flight = flights.get(name) ?? { indexed: false }
-      flights.set(name, flight)
-      flight.indexed ||= indexed
-      // Whoever comes while a look is under way needs one that begins later; all who wait share it.
-      return flight.next ??= (flight.running ?? Promise.resolve()).catch(() => {}).then(() => {
-        const [running, wanted] = [flight.next!, flight.indexed]
-        Object.assign(flight, { running, next: undefined, indexed: false })
-        return follow(context, name, wanted).finally(() => {
-          if (flight.next === undefined) flights.delete(name)
-        })
+  /** What a reader holds of a model is counted there. */
+  function keep (name: string, model: Filled): void {
+    models.set(
+      name,
+      model,
+      sizeOf(model) - (model.current === undefined ? 0 : held.get(model.current)?.bytes ?? 0)
+    )
+  }
+
+  /** Does what is long for large spaces when its turn comes, and counts what it takes meanwhile. */
+  const inTurn = <T>({ space }: SpaceContext, work: () => Promise<T>): Promise<T> =>
+    heavy.run('fill', space.tenantId, work)
+
+  function indexOf (context: SpaceContext, { records }: Filled): Promise<SearchIndex> {
+    const make = () => createIndex(records.values())
+    return records.size > FEW ? inTurn(context, make) : make()
+  }
+
+  /** Reads all bookmarks of a space, page by page: about 1 RCU for each 4 KB. The first page waits for nobody. */
+  async function fill (context: SpaceContext): Promise<Filled> {
+    const { snapshot: _, ...position } = await beginSnapshot(context.store, context.space, context.now())
+    const model = emptyModel(position)
+    const last = await readPage(context, model, undefined)
+    if (last !== undefined) await inTurn(context, () => readOn(context, model, last))
+    return model
+  }
+
+  async function readOn (context: SpaceContext, model: Filled, last: string): Promise<void> {
+    let counted = 0
+    try {
+      for (let after: string | undefined = last; after !== undefined;) {
+        after = await readPage(context, model, after)
+        const grown = sizeOf(model) - counted
+        models.hold(grown)
+        counted += grown
+      }
+    } finally {
+      models.release(counted)
+    }
+  }
+
+  function open (context: SpaceContext, indexed = false): Promise<ReadModel> {
+    const name = spaceName(context.space)
+    const flight = flights.get(name) ?? { indexed: false }
+    flights.set(name, flight)
+    flight.indexed ||= indexed
+    // Whoever comes while a look is under way needs one that begins later; all who wait share it.
+    return flight.next ??= (flight.running ?? Promise.resolve()).catch(() => {}).then(() => {
+      const [running, wanted] = [flight.next!, flight.indexed]
+      Object.assign(flight, { running, next: undefined, indexed: false })
+      return follow(context, name, wanted).finally(() => {
+        if (flight.next === undefined) flights.delete(name)
       })
+    })
+  }
+
+  return {
+    open,
+    async hold (context) {
+      const name = spaceName(context.space)
+      const model = await open(context) as Filled
+      const { view } = model
+      const one = held.get(view) ?? { bytes: sizeOf({ ...model, index: undefined }), readers: 0 }
+      if (one.readers === 0) {
+        if (held.size > 0 && heldBytes + one.bytes > maxBytes) {
+          throw overloaded('Readers of exports keep too much in memory.')
+        }
+        held.set(view, one)
+        heldBytes += one.bytes
+        keep(name, model)
+        models.hold(one.bytes)
+      }
+      one.readers++
+      return {
+        view,
+        release: once(() => {
+          if (--one.readers > 0) return
+          held.delete(view)
+          heldBytes -= one.bytes
+          models.release(one.bytes)
+          if (models.get(name) === model) keep(name, model)
+        })
+      }
     }
   }
 }
 
-/** Reads all bookmarks of a space, page by page: about 1 RCU for each 4 KB. */
-async function fill (context: SpaceContext): Promise<Filled> {
-  const { snapshot: _, ...position } = await beginSnapshot(context.store, context.space, context.now())
-  const model: Filled = {
-    records: new Map(),
-    folders: new Set(),
-    pages: new Map(),
-    position,
-    index: undefined,
-    bytes: 0
+/** @returns the last id where there may be more */
+async function readPage (
+  context: SpaceContext,
+  model: Filled,
+  after: string | undefined
+): Promise<string | undefined> {
+  const { rows, last } = await recordsAfter(context, bookmark as never, after, PAGE)
+  const pace = createPace()
+  for (const row of rows) {
+    put(model, bookmark.present(row as unknown as Parameters<typeof bookmark.present>[0]))
+    if (pace.due(STEPS_A_RECORD)) await pace.turn()
   }
-  for (let after: string | undefined;;) {
-    const { rows, last } = await recordsAfter(context, bookmark as never, after, PAGE)
-    for (const row of rows) {
-      put(model, bookmark.present(row as unknown as Parameters<typeof bookmark.present>[0]))
-    }
-    if (last === undefined) return model
-    after = last
-    await turn()
-  }
+  await pace.turn()
+  return last
 }
 
 /** Brings a model up to what can be seen of the log. @throws Expired where it has to be filled anew */
@@ -141,6 +190,7 @@ async function advance (context: SpaceContext, model: Filled, mayBeFar: boolean)
   // A deletion is news even of what is not on the model: what put it there may be told of in the same look.
   const isNews: Reach['isNews'] = ({ type, id, act }, n) =>
     type === bookmark.resource && (act === 'delete' || (model.records.get(id)?.rev ?? 0) < n)
+  const pace = createPace()
   for (let seen = 0;;) {
     const { changes, position, more } = await readChanges(context, context.space, '', model.position, {
       limit: LOOK,
@@ -151,32 +201,12 @@ async function advance (context: SpaceContext, model: Filled, mayBeFar: boolean)
       seen++
       if (act === 'put') put(model, record as BookmarkRecord)
       else if ((model.records.get(id)?.rev ?? 0) <= rev) remove(model, id)
+      if (pace.due(STEPS_A_RECORD)) await pace.turn()
     }
     const moved = position.n > model.position.n
     model.position = position
     if (!more || !moved) return
     if (mayBeFar && seen > Math.max(FAR, model.records.size)) throw new Expired()
-    await turn()
+    await pace.turn()
   }
-}
-
-function put (model: Filled, record: BookmarkRecord): void {
-  const { id, kind, url, rev } = record
-  if ((model.records.get(id)?.rev ?? 0) > rev) return
-  remove(model, id)
-  model.records.set(id, record)
-  model.bytes += Buffer.byteLength(JSON.stringify(record))
-  if (kind === 'folder') model.folders.add(id)
-  if (url !== undefined) addTo(model.pages, pageOf(url), id)
-  model.index?.add(record)
-}
-
-function remove (model: Filled, id: string): void {
-  const record = model.records.get(id)
-  if (record === undefined) return
-  model.records.delete(id)
-  model.folders.delete(id)
-  model.bytes -= Buffer.byteLength(JSON.stringify(record))
-  if (record.url !== undefined) takeFrom(model.pages, pageOf(record.url), id)
-  model.index?.remove(record)
 }

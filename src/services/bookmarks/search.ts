@@ -3,7 +3,9 @@ import type { Context } from '../context.ts'
 import type { ListQuery, Page } from '../../engine/list.ts'
 import { fitting, wantedOf } from './query.ts'
 import { pageOf } from './url.ts'
-import { FIELDS, wordsOf } from './words.ts'
+import { createPace, type Pace } from '../../turns.ts'
+import type { Hits } from './search-hits.ts'
+import { CHARACTERS_A_STEP, FIELDS, wordsOf } from './words.ts'
 
 /** Places of a field that are told. */
 const MAX_PLACES = 20
@@ -44,22 +46,24 @@ export async function search (
   const hasWords = words.length + phrases.length > 0
   if (!hasWords && tags.length + sites.length + folders.length === 0) return { items: [] }
   const model = await context.readModels.open(context, true)
-  const { scores, isHit } = model.index!.search({ words, exact: phrases.flat(), tags, sites })
-  const fits = fitting(wanted, model)
-  const candidates = hasWords ? scores : byAge(scores.keys(), fits)
-  const page = firstOf(
-    candidates,
+  const pace = createPace()
+  const exact = [...new Set(phrases.flat())]
+  const hits = await model.index!.search({ words, exact, tags, sites }, pace)
+  const fits = await fitting(wanted, model, pace)
+  const page = await firstOf(
+    hasWords ? hits : byAge(hits),
     limit + 1,
     (score, record) =>
-      (after === undefined || isBehind(score, record.id, after)) && matches(record) && fits(record)
+      (after === undefined || isBehind(score, record.id, after)) && matches(record) && fits(record),
+    pace
   )
-  const items = page.slice(0, limit)
-  const last = items.at(-1)
+  const items: Found[] = []
+  for (const { record } of page.slice(0, limit)) {
+    items.push(hasWords ? { ...record, highlights: await highlightsOf(record, hits.isHit, pace) } : record)
+  }
+  const last = page[items.length - 1]
   return {
-    items: items.map(({ record }) => ({
-      ...record,
-      ...hasWords && { highlights: highlightsOf(record, isHit) }
-    })),
+    items,
     ...page.length > limit && { cursor: context.sealer.seal(binding, [last!.score, last!.record.id]) }
   }
 }
@@ -67,22 +71,28 @@ export async function search (
 const isBehind = (score: number, id: string, [before, beforeId]: readonly [number, string]) =>
   score < before || (score === before && id > beforeId)
 
+type Candidates = Pick<Hits, 'numbers' | 'recordOf' | 'scoreOf'>
+
 /** Without words, what fits is ordered by when it was created. */
-function* byAge (
-  records: Iterable<BookmarkRecord>,
-  fits: (record: BookmarkRecord) => boolean
-): Iterable<readonly [BookmarkRecord, number]> {
-  for (const record of records) if (fits(record)) yield [record, Date.parse(record.createdAt)]
-}
+const byAge = ({ numbers, recordOf }: Hits): Candidates => ({
+  numbers,
+  recordOf,
+  scoreOf: (number) => Date.parse(recordOf(number)?.createdAt ?? '')
+})
 
 /** The first of those that fit, in order: the others, of which there are thousands, are not put in order. */
-function firstOf (
-  candidates: Iterable<readonly [BookmarkRecord, number]>,
+async function firstOf (
+  { numbers, recordOf, scoreOf }: Candidates,
   count: number,
-  fits: (score: number, record: BookmarkRecord) => boolean
-): Ranked[] {
+  fits: (score: number, record: BookmarkRecord) => boolean,
+  pace: Pace
+): Promise<Ranked[]> {
   const first: Ranked[] = []
-  for (const [record, score] of candidates) {
+  for (let at = 0; at < numbers.length; at++) {
+    if (pace.due()) await pace.turn()
+    const record = recordOf(numbers[at]!)
+    if (record === undefined) continue
+    const score = scoreOf(numbers[at]!)
     const worst = first[count - 1]
     if (
       (worst !== undefined && !isBehind(worst.score, worst.record.id, [score, record.id])) ||
@@ -99,13 +109,18 @@ function firstOf (
 export const bindingOf = ({ space, userId }: Context, list: string, filterName: string | undefined) =>
   JSON.stringify([list, space, userId, filterName ?? ''])
 
-function highlightsOf (record: BookmarkRecord, isHit: (term: string) => boolean): Highlights {
+async function highlightsOf (
+  record: BookmarkRecord,
+  isHit: (term: string) => boolean,
+  pace: Pace
+): Promise<Highlights> {
   const highlights: { -readonly [K in keyof Highlights]: Highlights[K] } = {}
+  const placesOf = (text: string) => {
+    pace.due(text.length / CHARACTERS_A_STEP)
+    return joined(wordsOf(text).filter(({ term }) => isHit(term))).slice(0, MAX_PLACES)
+  }
   for (const field of FIELDS) {
-    const placesOf = (text: string) =>
-      wordsOf(text).filter(({ term }) => isHit(term)).slice(0, MAX_PLACES).map(({ at, length }) =>
-        [at, length] as const
-      )
+    if (pace.due()) await pace.turn()
     if (field === 'tags') {
       const tags = record.tags.filter((tag) => placesOf(tag).length > 0)
       if (tags.length > 0) highlights.tags = tags
@@ -115,6 +130,20 @@ function highlightsOf (record: BookmarkRecord, isHit: (term: string) => boolean)
     }
   }
   return highlights
+}
+
+/** Places of words, of which those that overlap are one: pairs of letters, and a word that has signs. */
+function joined (words: readonly { readonly at: number, readonly length: number }[]): Place[] {
+  const places: [at: number, length: number][] = []
+  for (const { at, length } of words) {
+    const last = places.at(-1)
+    if (last === undefined || at > last[0] + last[1]) places.push([at, length])
+    else {
+      const from = Math.min(last[0], at)
+      places[places.length - 1] = [from, Math.max(last[0] + last[1], at + length) - from]
+    }
+  }
+  return places
 }
 
 /**
@@ -129,7 +158,15 @@ export async function ofPage (
   const binding = bindingOf(context, 'page', filterName)
   const after = cursor === undefined ? '' : context.sealer.open(binding, cursor) as string
   const { pages, records } = await context.readModels.open(context)
-  const ids = [...pages.get(pageOf(url)) ?? []].filter((id) => id > after && matches(records.get(id)!)).sort()
+  const all = pages.get(pageOf(url)) ?? []
+  const pace = createPace()
+  const ids: string[] = []
+  for (const id of typeof all === 'string' ? [all] : [...all]) {
+    const record = records.get(id)
+    if (record !== undefined && id > after && matches(record)) ids.push(id)
+    if (pace.due()) await pace.turn()
+  }
+  ids.sort()
   return {
     items: ids.slice(0, limit).map((id) => records.get(id)!),
     ...ids.length > limit && { cursor: context.sealer.seal(binding, ids[limit - 1]) }

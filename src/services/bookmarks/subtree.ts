@@ -5,7 +5,8 @@ import type { Context } from '../context.ts'
 import { writeAll } from '../../engine/large-write.ts'
 import { PreconditionFailed, type Outcome, type Precondition, type Row } from '../../engine/change.ts'
 import type { StagedChange } from '../../engine/staged-change.ts'
-import { treeOf, type Tree } from './tree.ts'
+import { createPace } from '../../turns.ts'
+import type { Tree } from './tree.ts'
 
 /**
  * Deletes a folder and all that is in it, as one change-set (or staged batch) that can be undone as a whole.
@@ -21,7 +22,8 @@ export async function removeFolder (
   precondition: Precondition | undefined,
   confirm: boolean
 ): Promise<Outcome> {
-  const all = below(treeOf(await context.readModels.open(context)), row.id)
+  const { view } = await context.readModels.open(context)
+  const all = await below(await view.tree(), row.id)
   const { batchChanges } = context.config.limits
   if (all.length >= batchChanges) {
     throw new Problem(
@@ -48,11 +50,13 @@ export async function removeFolder (
 }
 
 /** All that is in a folder, at any depth, a folder before what is in it. */
-export function below (tree: Tree, id: string): BookmarkRecord[] {
+export async function below (tree: Tree, id: string): Promise<BookmarkRecord[]> {
+  const pace = createPace()
   const all = [...tree.children(id)]
   // The list grows while it is walked.
   for (const { id, kind } of all) {
     if (kind === 'folder') { for (const child of tree.children(id)) all.push(child) }
+    if (pace.due()) await pace.turn()
   }
   return all
 }

@@ -7,6 +7,7 @@ import { writeAll } from '../../engine/large-write.ts'
 import type { ListQuery, Page } from '../../engine/list.ts'
 import { retryOnConflict } from '../../engine/retry.ts'
 import type { StagedChange } from '../../engine/staged-change.ts'
+import { byCodeUnits, createPace, sorted } from '../../turns.ts'
 import { bindingOf } from './search.ts'
 
 /** A tag, and how many bookmarks and folders have it. */
@@ -25,11 +26,14 @@ export async function listTags (
 ): Promise<Page<Tagged>> {
   const binding = bindingOf(context, 'tags', undefined)
   const after = cursor === undefined ? '' : context.sealer.open(binding, cursor) as string
+  const { view } = await context.readModels.open(context)
+  const pace = createPace()
   const counts = new Map<string, number>()
-  for (const { tags } of (await context.readModels.open(context)).records.values()) {
+  for (const { tags } of view.records) {
     for (const tag of tags) if (tag > after) counts.set(tag, (counts.get(tag) ?? 0) + 1)
+    if (pace.due(1 + tags.length)) await pace.turn()
   }
-  const names = [...counts.keys()].sort()
+  const names = await sorted([...counts.keys()], byCodeUnits, pace)
   return {
     items: names.slice(0, limit).map((tag) => ({ tag, count: counts.get(tag)! })),
     ...names.length > limit && { cursor: context.sealer.seal(binding, names[limit - 1]) }
@@ -47,9 +51,7 @@ export async function replaceTag (context: Context, tag: string, to: string | un
   let count = 0
   const { n, results } = await once(context, () =>
     retryOnConflict(async () => {
-      const tagged = [...(await context.readModels.open(context)).records.values()].filter(({ tags }) =>
-        tags.includes(tag)
-      )
+      const tagged = await taggedWith(context, tag)
       if (tagged.length === 0) throw notFound('tag')
       const { batchChanges } = context.config.limits
       if (tagged.length > batchChanges) {
@@ -72,6 +74,17 @@ export async function replaceTag (context: Context, tag: string, to: string | un
       )
     }))
   return n > 0 && results.length > 0 ? results.length : count
+}
+
+async function taggedWith (context: Context, tag: string): Promise<BookmarkRecord[]> {
+  const { view } = await context.readModels.open(context)
+  const pace = createPace()
+  const tagged: BookmarkRecord[] = []
+  for (const record of view.records) {
+    if (record.tags.includes(tag)) tagged.push(record)
+    if (pace.due()) await pace.turn()
+  }
+  return tagged
 }
 
 /** The change that gives a record other tags. */

@@ -1,5 +1,5 @@
 import type { BookmarkRecord } from '../../../entities/bookmark.ts'
-import type { ReadModel } from './read-model.ts'
+import { byCodeUnits, createPace, sorted, type Pace } from '../../turns.ts'
 
 /** Bookmarks and folders by the folder that they are shown in. */
 export interface Tree {
@@ -19,46 +19,58 @@ export interface Branch {
   readonly items?: readonly string[]
 }
 
+const NONE: readonly BookmarkRecord[] = []
+
 /**
- * Orders what is on a model. What is in a folder that is not there is shown at the root: a device may have
- * sent a child before its folder, or not yet know that the folder was deleted.
+ * Orders records. What is in a folder that is not there is shown at the root: a device may have sent a child
+ * before its folder, or not yet know that the folder was deleted.
  */
-export function treeOf ({ records, folders }: Pick<ReadModel, 'records' | 'folders'>): Tree {
+export async function treeOf (records: readonly BookmarkRecord[]): Promise<Tree> {
+  const pace = createPace()
+  const folders = new Set<string>()
+  for (const { id, kind } of records) {
+    if (kind === 'folder') folders.add(id)
+    if (pace.due()) await pace.turn()
+  }
   const children = new Map<string | undefined, BookmarkRecord[]>()
-  for (const record of records.values()) {
+  for (const record of records) {
     const { folderId } = record
     const into = folderId !== undefined && folders.has(folderId) ? folderId : undefined
     const beside = children.get(into)
     if (beside === undefined) children.set(into, [record])
     else beside.push(record)
+    if (pace.due()) await pace.turn()
   }
-  const sorted = new Set<string | undefined>()
-  return {
-    children (folderId) {
-      const beside = children.get(folderId) ?? []
-      if (!sorted.has(folderId)) beside.sort(inOrder)
-      sorted.add(folderId)
-      return beside
-    }
-  }
+  for (const [folder, beside] of children) children.set(folder, await sorted(beside, inOrder, pace))
+  return { children: (folderId) => children.get(folderId) ?? NONE }
 }
 
 /** The folders of a tree, nested as they are: at most as deep as folders may be. */
-export function branchesOf (tree: Tree, withItems: boolean, folder?: BookmarkRecord): Branch {
+export async function branchesOf (
+  tree: Tree,
+  withItems: boolean,
+  folder?: BookmarkRecord,
+  pace: Pace = createPace()
+): Promise<Branch> {
+  const folders: Branch[] = []
+  const items: string[] = []
   const children = tree.children(folder?.id)
-  const folders = children.filter(({ kind }) => kind === 'folder')
+  for (const child of children) {
+    if (withItems) items.push(child.id)
+    if (child.kind === 'folder') folders.push(await branchesOf(tree, withItems, child, pace))
+    if (pace.due()) await pace.turn()
+  }
   return {
     ...folder !== undefined && { id: folder.id, title: folder.title },
     bookmarks: children.length - folders.length,
-    folders: folders.map((folder) => branchesOf(tree, withItems, folder)),
-    ...withItems && { items: children.map(({ id }) => id) }
+    folders,
+    ...withItems && { items }
   }
 }
 
 /** By position, in code units as fractional indexes want it; what has none comes last, the oldest first. */
 function inOrder (a: BookmarkRecord, b: BookmarkRecord): number {
-  return compare(a.position ?? '\uffff', b.position ?? '\uffff') || compare(a.createdAt, b.createdAt) ||
-    compare(a.id, b.id)
+  return byCodeUnits(a.position ?? '\uffff', b.position ?? '\uffff') ||
+    byCodeUnits(a.createdAt, b.createdAt) ||
+    byCodeUnits(a.id, b.id)
 }
-
-const compare = (a: string, b: string) => a < b ? -1 : a > b ? 1 : 0

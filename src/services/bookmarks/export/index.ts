@@ -1,9 +1,9 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import type { BookmarkRecord } from '../../../../entities/bookmark.ts'
+import { createPace } from '../../../turns.ts'
 import type { Context } from '../../context.ts'
 import { JSON_FORMAT, JSON_VERSION } from '../import/json.ts'
 import type { Format } from '../import/decoding.ts'
-import { treeOf } from '../tree.ts'
+import type { Tree } from '../tree.ts'
 import { netscape, type Writing } from './netscape.ts'
 import { xbel } from './xbel.ts'
 
@@ -14,24 +14,34 @@ const PIECE = 32_768
 export interface Exported {
   readonly type: string
   readonly name: string
+  /** Each is made when it is asked for: whoever reads slowly keeps one in memory, and the records. */
   readonly pieces: AsyncIterable<string>
+  /** Ends what is kept for it: once it was read, or will not be. Once or more often. */
+  readonly release: () => void
 }
 
-/** All bookmarks and folders of the space as they are at one moment, as a file that an import takes. */
+/**
+ * All bookmarks and folders of the space as they are at one moment, as a file that an import takes. Records
+ * don't change, a change makes a new one: what is kept for a reader is mostly what the read model has anyway.
+ * @throws Problem OVERLOADED
+ */
 export async function exportFile (context: Context, format: Format): Promise<Exported> {
-  const model = await context.readModels.open(context)
-  if (format === 'json') {
+  const leave = await context.heavy.enter('export', context.space.tenantId)
+  try {
+    const { view, release } = await context.readModels.hold(context)
+    const writing = { html: netscape, xbel, json: undefined }[format]
     return {
-      type: 'application/json; charset=utf-8',
-      name: 'bookmarks.json',
-      pieces: inPieces(json([...model.records.values()]))
+      type: writing?.type ?? 'application/json; charset=utf-8',
+      name: `bookmarks.${writing?.extension ?? 'json'}`,
+      pieces: inPieces(writing === undefined ? json(view.records) : nested(writing, await view.tree())),
+      release () {
+        release()
+        leave()
+      }
     }
-  }
-  const writing = format === 'html' ? netscape : xbel
-  return {
-    type: writing.type,
-    name: `bookmarks.${writing.extension}`,
-    pieces: inPieces(nested(writing, treeOf(model)))
+  } catch (error) {
+    leave()
+    throw error
   }
 }
 
@@ -44,7 +54,7 @@ function* json (records: readonly BookmarkRecord[]): Generator<string> {
 }
 
 /** The tree, a folder and then what is in it. Without recursion: it is as deep as it is. */
-function* nested (writing: Writing, tree: ReturnType<typeof treeOf>): Generator<string> {
+function* nested (writing: Writing, tree: Tree): Generator<string> {
   yield writing.head
   const open = [tree.children(undefined).values()]
   while (open.length > 0) {
@@ -62,6 +72,7 @@ function* nested (writing: Writing, tree: ReturnType<typeof treeOf>): Generator<
 
 /** Joins texts to pieces of some size; between two of them others get their turn. */
 async function* inPieces (texts: Iterable<string>): AsyncGenerator<string> {
+  const pace = createPace()
   let piece: string[] = []
   let size = 0
   for (const text of texts) {
@@ -70,7 +81,7 @@ async function* inPieces (texts: Iterable<string>): AsyncGenerator<string> {
     if (size < PIECE) continue
     yield piece.join('')
     ;[piece, size] = [[], 0]
-    await turn()
+    await pace.turn()
   }
   yield piece.join('')
 }

@@ -26,7 +26,6 @@ import { createWriter } from './engine/writer.ts'
 import { createWatchers } from './engine/watch.ts'
 import type { openClient } from './store/client.ts'
 import { openStores } from './store/credentials.ts'
-import { VERSION } from './version.ts'
 
 /**
  * What may be put in from outside: by the entries (a log stream, the local issuer) and by tests (a clock,
@@ -122,9 +121,10 @@ export async function buildApp (
   await app.register(operations, { operations: operatorWorld })
   await app.register(services, { stores, shared })
   await app.register(pairing, { operations: operatorWorld })
-  await app.register(openapi, { oauthDomain: config.oauthDomain, version: VERSION })
+  const { limits: bounds, streamSeconds, publicUrl, oauthDomain, local } = config
+  await app.register(openapi, { oauthDomain, local, publicUrl })
   if (plugin !== undefined) await app.register(plugin)
-  await app.register(routes, { limits: config.limits, streamSeconds: config.streamSeconds })
+  await app.register(routes, { limits: bounds, streamSeconds, publicUrl })
   return app
 }
 

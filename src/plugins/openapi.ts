@@ -5,18 +5,21 @@ import { fileURLToPath } from 'node:url'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import fp from 'fastify-plugin'
+import type { Config } from '../config.ts'
+import { VERSION } from '../version.ts'
 
 /** The tenant's own scope, of the resource server in template.yaml. */
 export const TENANT_SCOPE = 'sync-hub/tenant'
 
 /** /openapi.json (OpenAPI 3.1), made from the routes' own schemas, and /docs to read and try it. */
-export default fp<{ oauthDomain: string, version: string }>(async (app, { oauthDomain, version }) => {
+export default fp<Pick<Config, 'oauthDomain' | 'local' | 'publicUrl'>>(async (app, config) => {
+  const { oauthDomain, local, publicUrl = '/' } = config
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
       info: {
         title: 'Sync Hub',
-        version,
+        version: VERSION,
         description:
           "Settings and bookmarks of an app's users, in step on every device; every tenant walled off from every other. Errors are application/problem+json (RFC 9457).",
         license: { name: 'MIT', identifier: 'MIT' }
@@ -42,6 +45,7 @@ export default fp<{ oauthDomain: string, version: string }>(async (app, { oauthD
           }
         }
       },
+      servers: [{ url: local ? '/' : publicUrl, description: 'This hub' }],
       security: [{ bearer: [] }, { cognito: ['openid', TENANT_SCOPE] }],
       tags: [{ name: 'bookmarks' }, { name: 'settings' }, { name: 'public', description: 'Without a token' },
         { name: 'hub' }]

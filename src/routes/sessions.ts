@@ -3,6 +3,7 @@ import { Type, type Static } from 'typebox'
 import { mergePatchOf } from '../../entities/definition.ts'
 import { PlainId, Time } from '../../entities/fields.ts'
 import { Session, SessionInput } from '../../entities/session.ts'
+import type { Config } from '../config.ts'
 import { Problem } from '../errors.ts'
 import { etag, preconditionOf } from './conditions.ts'
 import { conditionalWrite, idempotentWrite, noQuery, problems } from './schemas.ts'
@@ -21,7 +22,10 @@ const SignedIn = Type.Object({
 type Input = Static<typeof SessionInput>
 
 /** The devices of a user: signed in by a token of their own, or by a code that another device shows. */
-export default async function sessions (app: FastifyInstance): Promise<void> {
+export default async function sessions (
+  app: FastifyInstance,
+  { publicUrl }: Pick<Config, 'publicUrl'>
+): Promise<void> {
   const tags = ['sessions']
   const one = { tags, params: Type.Object({ id: PlainId }), querystring: noQuery }
   const gone = { 204: Type.Null(), ...problems }
@@ -111,7 +115,10 @@ export default async function sessions (app: FastifyInstance): Promise<void> {
         201: Type.Object({
           code: Type.String({ description: 'As XXXX-XXXX' }),
           expiresAt: Time,
-          pairingUri: Type.String({ description: 'Hub and code, to be shown as a QR code' })
+          pairingUri: Type.String({
+            description:
+              'Hub and code, to be shown as a QR code. The code alone where the hub has no PUBLIC_URL'
+          })
         }),
         ...problems
       }
@@ -119,14 +126,9 @@ export default async function sessions (app: FastifyInstance): Promise<void> {
   }, async (request, reply) => {
     const { code, expiresAt } = await request.pair()
     const shown = `${code.slice(0, 4)}-${code.slice(4)}`
+    const query = new URLSearchParams({ ...publicUrl !== undefined && { hub: publicUrl }, code: shown })
     reply.code(201)
-    return {
-      code: shown,
-      expiresAt,
-      pairingUri: `sync-hub:pair?${
-        new URLSearchParams({ hub: `${request.protocol}://${request.host}`, code: shown }).toString()
-      }`
-    }
+    return { code: shown, expiresAt, pairingUri: `sync-hub:pair?${query.toString()}` }
   })
 
   app.post<{ Body: Input & { code: string } }>('/v1/pairings/claim', {

@@ -12,13 +12,15 @@ import headers, { requestId } from './plugins/headers.ts'
 import lifecycle from './plugins/lifecycle.ts'
 import limits from './plugins/limits.ts'
 import log from './plugins/log.ts'
-import openapi from './plugins/openapi.ts'
+import notFound from './plugins/not-found.ts'
+import openapi from './plugins/openapi/index.ts'
 import operations from './plugins/operations.ts'
 import pairing from './plugins/pairing.ts'
 import problems, { clientError, send, toProblem } from './plugins/problems.ts'
 import services from './plugins/services.ts'
 import tenant from './plugins/tenant.ts'
 import routes from './routes/index.ts'
+import { problems as described } from './routes/schemas.ts'
 import { createPlacementRules } from './services/bookmarks/placement.ts'
 import { createReadModels } from './services/bookmarks/read-model.ts'
 import { createSealer } from './engine/cursor.ts'
@@ -103,6 +105,7 @@ export async function buildApp (
     running: new Set<string>()
   }
   await app.register(problems)
+  await app.register(notFound)
   await app.register(headers)
   await app.register(log)
   await app.register(lifecycle)
@@ -122,7 +125,7 @@ export async function buildApp (
   await app.register(services, { stores, shared })
   await app.register(pairing, { operations: operatorWorld })
   const { limits: bounds, streamSeconds, publicUrl, oauthDomain, local } = config
-  await app.register(openapi, { oauthDomain, local, publicUrl })
+  await app.register(openapi, { oauthDomain, local, publicUrl, problems: described })
   if (plugin !== undefined) await app.register(plugin)
   await app.register(routes, { limits: bounds, streamSeconds, publicUrl })
   return app

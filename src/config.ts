@@ -1,6 +1,7 @@
 import { TENANT_ID } from '../entities/fields.ts'
 import {
   ConfigError,
+  deepFreeze,
   hostInUrl,
   integer,
   matching,
@@ -90,10 +91,7 @@ export interface Config {
   readonly local: boolean
   readonly host: string
   readonly port: number
-  /**
-   * Where people and devices reach the hub, as an origin: what answers say of it. Undefined: they say nothing.
-   * Never what a request's Host header says, which is whatever its sender wrote.
-   */
+  /** Where devices reach the hub, for what answers say of it: a Host header is whatever its sender wrote. */
   readonly publicUrl: string | undefined
   readonly dataDir: string
   readonly logLevel: string
@@ -334,11 +332,6 @@ function isHttps (value: unknown): value is string {
 /** Whether the store is DynamoDB itself, also through an endpoint of its own. */
 function isAws (endpoint: string | undefined): boolean {
   return endpoint === undefined || /\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$/.test(new URL(endpoint).hostname)
-}
-
-function deepFreeze<T extends object> (value: T): T {
-  for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part)
-  return Object.freeze(value)
 }
 
 /**

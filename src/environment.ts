@@ -86,3 +86,8 @@ export function url (env: Env, name: string): string | undefined {
   }
   return value
 }
+
+export function deepFreeze<T extends object> (value: T): T {
+  for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part)
+  return Object.freeze(value)
+}

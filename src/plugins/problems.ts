@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type {
@@ -31,13 +32,12 @@ export default fp(async (app) => {
   app.setErrorHandler((error: unknown, request, reply) =>
     send(request, reply, toProblem(error, request), error)
   )
-  app.setNotFoundHandler((request, reply) =>
-    send(request, reply, new Problem('NOT_FOUND', 'There is no such route; /openapi.json lists them all.'))
-  )
   // What Node would answer without a body.
   app.server.on('checkExpectation', (_request, response) => {
-    const body = bareProblem(417)
+    const id = randomUUID()
+    const body = bareProblem(417, id)
     response.writeHead(417, {
+      ...commonHeaders(id),
       'content-type': 'application/problem+json',
       'content-length': body.length,
       connection: 'close'
@@ -200,18 +200,24 @@ export function clientError (error: ConnectionError, socket: Socket): void {
     : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
     ? 408
     : 400
-  const body = bareProblem(status)
-  socket.end(
-    `HTTP/1.1 ${status} ${
-      STATUS_CODES[status]
-    }\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`
-  )
+  const id = randomUUID()
+  const body = bareProblem(status, id)
+  const headers = {
+    ...commonHeaders(id),
+    'content-type': 'application/problem+json',
+    'content-length': body.length,
+    connection: 'close'
+  }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines}\r\n${body}`)
 }
 
-const bareProblem = (status: number) =>
+/** A problem of what has no request of Fastify's, and so no line in the log. */
+const bareProblem = (status: number, id: string) =>
   JSON.stringify({
     type: 'urn:sync-hub:problem:malformed-request',
     title: STATUS_CODES[status],
     status,
+    instance: id,
     errorType: 'MALFORMED_REQUEST'
   })

@@ -28,11 +28,9 @@ export function sendRecord<T extends { rev: number }> (
   request: FastifyRequest,
   reply: FastifyReply,
   record: T
-): T | undefined {
+): T | FastifyReply {
   reply.header('etag', etag(record.rev))
-  if (!hasAlready(request, etag(record.rev))) return record
-  void reply.code(304).send()
-  return undefined
+  return hasAlready(request, etag(record.rev)) ? reply.code(304).send() : record
 }
 
 /** Whether If-None-Match names a tag. Weak comparison on reads: W/"7" is as good as "7". */

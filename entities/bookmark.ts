@@ -70,12 +70,15 @@ export const Bookmark = Type.Object({
   rev: Type.Integer({ readOnly: true }),
   createdAt: Time,
   updatedAt: Time
-}, { additionalProperties: false })
+}, { title: 'Bookmark', additionalProperties: false })
 
 /** A bookmark or a folder, as it travels. */
 export type BookmarkRecord = Static<typeof Bookmark>
 
 export const BookmarkInput = Type.Object({ ...content, tags: Type.Optional(tags) }, {
+  title: 'BookmarkInput',
+  description: 'A bookmark, or a folder',
+  examples: [{ url: 'https://example.com/', title: 'Example', tags: ['reading'] }],
   additionalProperties: false
 })
 

@@ -81,10 +81,20 @@ export function define<R extends TObject, I extends TObject, E extends AnyEntity
  */
 export function mergePatchOf (input: TObject): TObject {
   const required = new Set(input.required)
+  const { title, examples: [example] = [] } = input as {
+    title?: string,
+    examples?: Record<string, unknown>[]
+  }
   const properties: Record<string, TSchema> = {}
   for (const [name, schema] of Object.entries<TSchema & { default?: unknown }>(input.properties)) {
     const { default: _, ...plain } = schema
     properties[name] = Type.Optional(required.has(name) ? plain : Type.Union([plain, Type.Null()]))
   }
-  return Type.Object(properties, { additionalProperties: false, minProperties: 1 })
+  return Type.Object(properties, {
+    additionalProperties: false,
+    minProperties: 1,
+    description: 'What is to change (RFC 7396): null removes, what is left out stays',
+    ...title !== undefined && { title: title.replace(/Input$/, 'Patch') },
+    ...example !== undefined && { examples: [Object.fromEntries(Object.entries(example).slice(-1))] }
+  })
 }

@@ -17,7 +17,7 @@ export const Member = Type.Object({
   rev: Type.Integer({ readOnly: true }),
   createdAt: Time,
   updatedAt: Time
-}, { additionalProperties: false })
+}, { title: 'Member', additionalProperties: false })
 
 export const MemberInput = Type.Pick(Member, ['role'], { additionalProperties: false })
 

@@ -25,7 +25,12 @@ export const Group = Type.Object({
   updatedAt: Time
 }, { additionalProperties: false })
 
-export const GroupInput = Type.Object(content, { additionalProperties: false })
+export const GroupInput = Type.Object(content, {
+  title: 'GroupInput',
+  description: 'What a group is called',
+  examples: [{ name: 'Book club' }],
+  additionalProperties: false
+})
 
 export const GroupEntity = new Entity({
   model: model('group'),

@@ -18,7 +18,7 @@ export const Invitation = Type.Object({
   rev: Type.Integer({ readOnly: true }),
   createdAt: Time,
   updatedAt: Time
-}, { additionalProperties: false })
+}, { title: 'Invitation', additionalProperties: false })
 
 const InvitationInput = Type.Pick(Invitation, ['name', 'role', 'invitedBy', 'expiresAt'], {
   additionalProperties: false

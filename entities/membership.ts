@@ -7,6 +7,7 @@ import { PlainId, Time, model, plainId, recordAttributes, recordIndexes } from '
 export const ROLES = ['owner', 'editor', 'viewer'] as const
 export type Role = typeof ROLES[number]
 export const RoleName = Type.Union([Type.Literal('owner'), Type.Literal('editor'), Type.Literal('viewer')], {
+  title: 'Role',
   description: 'An owner manages the group, an editor changes what is in it, a viewer reads'
 })
 
@@ -20,7 +21,7 @@ export const Membership = Type.Object({
   rev: Type.Integer({ readOnly: true }),
   createdAt: Time,
   updatedAt: Time
-}, { additionalProperties: false })
+}, { title: 'Membership', additionalProperties: false })
 
 const MembershipInput = Type.Pick(Membership, ['role'], { additionalProperties: false })
 

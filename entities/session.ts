@@ -49,7 +49,12 @@ export const SessionInput = Type.Object({
       description: '`app`: a password for a program that speaks Basic auth only. It makes no further sessions'
     })
   )
-}, { additionalProperties: false })
+}, {
+  title: 'SessionInput',
+  description: 'A device, or a program with an app password',
+  examples: [{ name: 'Laptop', platform: 'Firefox on Linux' }],
+  additionalProperties: false
+})
 
 export const SessionEntity = new Entity({
   model: model('session'),

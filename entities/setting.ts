@@ -22,12 +22,17 @@ export const Setting = Type.Object({
   rev: Type.Integer({ readOnly: true }),
   createdAt: Time,
   updatedAt: Time
-}, { additionalProperties: false })
+}, { title: 'Setting', additionalProperties: false })
 
 export const SettingInput = Type.Object({
   value,
   isPublic: Type.Optional(isPublic)
-}, { additionalProperties: false })
+}, {
+  title: 'SettingInput',
+  description: 'A value, and whether anyone may read it',
+  examples: [{ value: { theme: 'dark', fontSize: 14 } }],
+  additionalProperties: false
+})
 
 /** What anyone may read of a public setting: never a tenant, a user or a storage key. */
 export const PublicSetting = Type.Object({
@@ -36,7 +41,7 @@ export const PublicSetting = Type.Object({
   value,
   rev: Type.Integer(),
   updatedAt: Time
-}, { additionalProperties: false })
+}, { title: 'PublicSetting', additionalProperties: false })
 
 export const SettingEntity = new Entity({
   model: model('setting'),

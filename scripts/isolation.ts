@@ -1,23 +1,36 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 
+/** What these hold is that replicas agree under faults and deaths; the calls they make of the store, others make too. */
+const ELSEWHERE = new Set(['sync-model', 'sync-storm', 'killed-imports', 'processes', 'faults',
+  'space-faults', 'read-model-faults', 'mutants'])
+/** The longest first, so that none of them is the last one running. */
+const FIRST = ['matrix', 'tokens-mutations', 'interleaving', 'groups', 'bookmark-files']
+/** A suite that takes so long hangs. */
+const HANGS_AFTER_MS = 1_800_000
+/** How often the suites that run are named. */
+const STILL_MS = 30_000
+
 const USAGE = `npm run isolation: proves the four walls at full size, and prints a report for a reviewer
 
-  npm run isolation -- [--sample] [--suites iam,matrix] [--no-mutants]
+  npm run isolation -- [--sample] [--suites iam,matrix] [--all] [--jobs 2] [--no-mutants]
 
-  The whole suite runs behind the policies of template.yaml (LOCAL_IAM), its isolation tests at full size; then the
-  planted isolation bugs. Takes some 15 minutes on two cores.
+  The suites run behind the policies of template.yaml (LOCAL_IAM), the tests of isolation at full size; then the planted
+  isolation bugs. Takes under ten minutes on two quiet cores.
 
   --sample      the sizes of npm test instead
   --suites      only these test files
+  --all         also what is about faults and deaths: ${[...ELSEWHERE].join(', ')}
+  --jobs        suites, and planted bugs, beside each other
   --no-mutants  without the planted bugs
 
-Exit code 1 where anything failed, leaked, was denied to the product or survived.`
+Progress goes to standard error, a line for each suite; the report to standard output. Exit code 1 where anything
+failed, leaked, was denied to the product or survived: what it was is named at the end.`
 
 const WALLS = `| wall | what it is | proven alone by |
 |---|---|---|
@@ -30,10 +43,16 @@ const { values } = parseArgs({
   options: {
     sample: { type: 'boolean', default: false },
     suites: { type: 'string' },
+    all: { type: 'boolean', default: false },
+    jobs: { type: 'string', default: String(Math.min(4, availableParallelism())) },
     'no-mutants': { type: 'boolean', default: false },
     help: { type: 'boolean' }
   }
 })
+const startedAt = Date.now()
+const say = (line: string) => {
+  process.stderr.write(`${clock(Date.now() - startedAt)} ${line}\n`)
+}
 if (values.help === true) console.log(USAGE)
 else process.exitCode = await main()
 
@@ -41,47 +60,109 @@ async function main (): Promise<number> {
   const dir = await mkdtemp(join(tmpdir(), 'sync-hub-isolation-'))
   try {
     const file = join(dir, 'figures')
-    const suites = values.suites?.split(',').map((name) => `test/${name}.test.ts`) ?? []
-    const env = {
+    const suites = values.suites?.split(',') ?? await allSuites()
+    say(`${suites.length} suites, behind the policies of template.yaml`)
+    const failures = await runSuites(suites, {
       ...process.env,
       LOCAL_IAM: 'template.yaml',
       ISOLATION_FIGURES: file,
       ...!values.sample && { ISOLATION: 'full' }
-    }
-    console.error('the suite, behind the policies of template.yaml ...')
-    const suite = await run(
-      ['node_modules/tap/dist/esm/run.mjs', '--disable-coverage', '--timeout=1800', '--reporter=terse',
-        ...suites],
-      env,
-      false
-    )
-    const plants = suite.code === 0 && !values['no-mutants']
-    if (plants) console.error('planted bugs ...')
-    const mutants = !plants
+    })
+    const mutants = failures.length > 0 || values['no-mutants']
       ? { code: 0, output: 'Planted bugs: not run.' }
-      : await run(
-        ['node_modules/tsx/dist/cli.mjs', 'scripts/mutants.ts', '--promise', 'isolation', '--passed'],
-        process.env,
-        true
-      )
+      : await runMutants()
     const figures = total(await readFile(file, 'utf8').catch(() => ''))
-    console.log(report(figures, mutants.output, suite.code === 0))
-    return suite.code === 0 && mutants.code === 0 ? 0 : 1
+    console.log(report(figures, mutants.output, failures))
+    say(failures.length === 0 && mutants.code === 0 ? 'all passed' : 'FAILED:')
+    for (const failure of failures) say(failure.split('\n', 1)[0]!)
+    if (mutants.code !== 0) say('planted bugs: not all were caught')
+    return failures.length === 0 && mutants.code === 0 ? 0 : 1
   } finally {
     await rm(dir, { recursive: true, force: true })
   }
 }
 
-/** Runs a script of Node; what it prints is shown, or kept. */
+async function allSuites (): Promise<string[]> {
+  const files = await readdir('test', { recursive: true })
+  const names = files.flatMap((file) => /^(.*)\.test\.ts$/.exec(file)?.[1] ?? [])
+  return names.filter((name) => values.all || !ELSEWHERE.has(name.split('/').at(-1)!)).sort((one, other) =>
+    rank(one) - rank(other) || one.localeCompare(other)
+  )
+}
+
+function rank (name: string): number {
+  const place = FIRST.indexOf(name)
+  return place === -1 ? FIRST.length : place
+}
+
+/** @returns what failed: the suite, and the names of its tests and assertions */
+async function runSuites (suites: readonly string[], env: NodeJS.ProcessEnv): Promise<string[]> {
+  const [waiting, running, failures] = [[...suites], new Set<string>(), [] as string[]]
+  let ended = 0
+  const still = setInterval(() => {
+    say(`still running: ${[...running].join(', ')}`)
+  }, STILL_MS)
+  const work = async () => {
+    for (let suite = waiting.shift(); suite !== undefined; suite = waiting.shift()) {
+      running.add(suite)
+      const from = Date.now()
+      const { code, output } = await run(['--import', 'tsx', `test/${suite}.test.ts`], env)
+      running.delete(suite)
+      ended++
+      const found = code === 0 ? [] : failuresIn(output)
+      failures.push(...found.map((failure) => `${suite}: ${failure}`))
+      const result = code === 0
+        ? 'passed'
+        : `FAILED (${code === null ? 'ended by a signal' : `exit code ${code}`})`
+      say(`${ended} of ${suites.length}: ${suite}: ${result}, ${clock(Date.now() - from)}`)
+      for (const failure of found) say(`  ${failure.replaceAll('\n', '\n  ')}`)
+    }
+  }
+  await Promise.all(Array.from({ length: Number(values.jobs) }, work))
+  clearInterval(still)
+  return failures
+}
+
+/** The assertions of a TAP stream that failed, with the tests that they are in, and what they say. */
+function failuresIn (output: string): string[] {
+  const lines = output.split('\n')
+  const path: string[] = []
+  const found = lines.flatMap((line, index) => {
+    const [, indent = '', title] = /^( *)# Subtest: (.*)$/.exec(line) ?? []
+    if (title !== undefined) path.splice(indent.length / 4, Infinity, title)
+    const [, depth, failed] = /^( *)not ok \d+ - (.*)$/.exec(line) ?? []
+    // A test that failed is told by what failed in it.
+    if (failed === undefined || path[depth!.length / 4] === failed.replace(/ # time=.*$/, '')) return []
+    const rest = lines.slice(index + 1)
+    const diagnosis = rest.slice(0, rest.findIndex((later) => /^ *\.\.\.$/.test(later)) + 1).slice(0, 40)
+    return [[...path.slice(0, depth!.length / 4), failed].join(' > '), ...diagnosis].join('\n')
+  })
+  return found.length > 0 ? found : [lines.slice(-20).join('\n').trim() || 'it said nothing']
+}
+
+async function runMutants (): Promise<{ code: number | null, output: string }> {
+  say('planted bugs')
+  return run(['node_modules/tsx/dist/cli.mjs', 'scripts/mutants.ts', '--promise', 'isolation', '--passed',
+    '--jobs', values.jobs], process.env)
+}
+
+/** Runs a script of Node and keeps what it prints; what it says of itself is shown. */
 async function run (
   args: string[],
-  env: NodeJS.ProcessEnv,
-  keep: boolean
+  env: NodeJS.ProcessEnv
 ): Promise<{ code: number | null, output: string }> {
-  const child = spawn(process.execPath, args, { env, stdio: ['ignore', keep ? 'pipe' : 2, 'inherit'] })
-  const [output, [code]] = await Promise.all([child.stdout === null ? '' : text(child.stdout),
+  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const limit = setTimeout(() => child.kill('SIGKILL'), HANGS_AFTER_MS)
+  const [output, [code]] = await Promise.all([text(child.stdout),
     once(child, 'exit') as Promise<[number | null]>])
+  clearTimeout(limit)
   return { code, output }
+}
+
+function clock (milliseconds: number): string {
+  return `${Math.floor(milliseconds / 60_000)}:${
+    String(Math.floor(milliseconds / 1000) % 60).padStart(2, '0')
+  }`
 }
 
 /** The figures that the tests have measured, by name: numbers added up, words as they are. */
@@ -98,16 +179,23 @@ function total (lines: string): Map<string, number | string> {
   return figures
 }
 
-function report (figures: ReadonlyMap<string, number | string>, mutants: string, passed: boolean): string {
+function report (
+  figures: ReadonlyMap<string, number | string>,
+  mutants: string,
+  failures: readonly string[]
+): string {
   const rows = [...figures].sort(([one], [other]) => one.localeCompare(other)).map(([name, value]) =>
     `| ${name} | ${value.toLocaleString('en')} |`
   )
   return [
     `Tenant isolation, ${new Date().toISOString().slice(0, 10)}, Node ${process.version}${
       values.sample ? ', samples only' : ''
-    }: ${passed ? 'every test passed' : 'TESTS FAILED'}`,
+    }, ${clock(Date.now() - startedAt)} min: ${
+      failures.length === 0 ? 'every test passed' : `${failures.length} ASSERTIONS FAILED`
+    }`,
     WALLS,
     ['| measured | |', '|---|---|', ...rows].join('\n'),
-    mutants.trim()
+    mutants.trim(),
+    ...failures.length === 0 ? [] : ['Failed:', ...failures]
   ].join('\n\n')
 }

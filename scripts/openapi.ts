@@ -11,6 +11,6 @@ if (process.argv.includes('--help')) {
   silenceSdkNotice()
   const app = await buildApp({ ...loadConfig({}), logLevel: 'silent' })
   await app.ready()
-  await writeFile('openapi.json', `${JSON.stringify(app.swagger(), null, 2)}\n`)
+  await writeFile('openapi.json', `${JSON.stringify(app.swagger(), null, 1)}\n`)
   await app.close()
 }

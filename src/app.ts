@@ -13,13 +13,15 @@ import headers, { requestId } from './plugins/headers.ts'
 import lifecycle from './plugins/lifecycle.ts'
 import limits, { tenantLimits } from './plugins/limits.ts'
 import log from './plugins/log.ts'
-import openapi from './plugins/openapi.ts'
+import notFound from './plugins/not-found.ts'
+import openapi from './plugins/openapi/index.ts'
 import operations from './plugins/operations.ts'
 import pairing from './plugins/pairing.ts'
 import problems, { send, toProblem } from './plugins/problems.ts'
 import services from './plugins/services.ts'
 import tenant from './plugins/tenant.ts'
 import routes from './routes/index.ts'
+import { problems as described } from './routes/schemas.ts'
 import { createPlacementRules } from './services/bookmarks/placement.ts'
 import { createHeavyWork } from './services/heavy-work.ts'
 import { createReadModels } from './services/bookmarks/read-model.ts'
@@ -28,7 +30,6 @@ import { createWriter } from './engine/writer.ts'
 import { createWatchers } from './engine/watch.ts'
 import type { openClient } from './store/client.ts'
 import { openStores } from './store/credentials.ts'
-import { VERSION } from './version.ts'
 
 /**
  * What may be put in from outside: by the entries (a log stream, the local issuer) and by tests (a clock,
@@ -119,6 +120,7 @@ export async function buildApp (
   }
   await app.register(problems)
   await app.register(connections, { bytesPerSecond: config.limits.uploadBytesPerSecond, patience })
+  await app.register(notFound)
   await app.register(headers)
   await app.register(log)
   await app.register(lifecycle)
@@ -138,9 +140,10 @@ export async function buildApp (
   await app.register(operations, { operations: operatorWorld })
   await app.register(services, { stores, shared })
   await app.register(pairing, { operations: operatorWorld })
-  await app.register(openapi, { oauthDomain: config.oauthDomain, version: VERSION })
+  const { limits: bounds, streamSeconds, publicUrl, oauthDomain, local } = config
+  await app.register(openapi, { oauthDomain, local, publicUrl, problems: described })
   if (plugin !== undefined) await app.register(plugin)
-  await app.register(routes, { limits: config.limits, streamSeconds: config.streamSeconds })
+  await app.register(routes, { limits: bounds, streamSeconds, publicUrl })
   return app
 }
 

@@ -1,9 +1,12 @@
 import { TENANT_ID } from '../entities/fields.ts'
 import {
   ConfigError,
+  deepFreeze,
+  hostInUrl,
   integer,
   matching,
   oneOf,
+  origin,
   origins,
   present,
   required,
@@ -93,6 +96,8 @@ export interface Config {
   readonly local: boolean
   readonly host: string
   readonly port: number
+  /** Where devices reach the hub, for what answers say of it: a Host header is whatever its sender wrote. */
+  readonly publicUrl: string | undefined
   readonly dataDir: string
   readonly logLevel: string
   readonly table: string
@@ -143,10 +148,13 @@ const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
  */
 export function loadConfig (env: Env = process.env): Config {
   const local = !present(env, 'TABLE_NAME') && !present(env, 'ISSUERS')
+  const host = present(env, 'HOST') ?? '127.0.0.1'
+  const port = integer(env, 'PORT', 3000, 1, 65535)
   const config: Config = {
     local,
-    host: present(env, 'HOST') ?? '127.0.0.1',
-    port: integer(env, 'PORT', 3000, 1, 65535),
+    host,
+    port,
+    publicUrl: local ? `http://${hostInUrl(host)}:${port}` : origin(env, 'PUBLIC_URL'),
     dataDir: present(env, 'DATA_DIR') ?? '.data',
     logLevel: oneOf(env, 'LOG_LEVEL', LEVELS, 'info'),
     table: local ? 'sync-hub' : required(env, 'TABLE_NAME', 'the name of the DynamoDB table'),
@@ -232,7 +240,7 @@ function assertLocalOnly (config: Config, env: Env): void {
   }
   for (
     const name of ['TENANT_ROLE_ARN', 'OPERATOR_ROLE_ARN', 'AWS_LAMBDA_FUNCTION_NAME', 'HUB_SECRET',
-      'OAUTH_DOMAIN', 'TRUST_PROXY']
+      'OAUTH_DOMAIN', 'PUBLIC_URL', 'TRUST_PROXY']
   ) {
     if (present(env, name) !== undefined) {
       throw new ConfigError(
@@ -330,11 +338,6 @@ function isHttps (value: unknown): value is string {
 /** Whether the store is DynamoDB itself, also through an endpoint of its own. */
 function isAws (endpoint: string | undefined): boolean {
   return endpoint === undefined || /\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$/.test(new URL(endpoint).hostname)
-}
-
-function deepFreeze<T extends object> (value: T): T {
-  for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part)
-  return Object.freeze(value)
 }
 
 /**

@@ -17,7 +17,7 @@ export function required (env: Env, name: string, what: string): string {
 
 export function origins (env: Env): string[] {
   const list = (present(env, 'CORS_ORIGINS') ?? '').split(',').map((origin) => origin.trim()).filter(Boolean)
-  const wrong = list.find((origin) => !URL.canParse(origin) || new URL(origin).origin !== origin)
+  const wrong = list.find((origin) => !isOrigin(origin))
   if (wrong !== undefined) {
     throw new ConfigError(
       `CORS_ORIGINS has "${wrong}"; an origin is a scheme and a host, such as https://app.example, without a slash at the end.`
@@ -25,6 +25,22 @@ export function origins (env: Env): string[] {
   }
   return list
 }
+
+export function origin (env: Env, name: string): string | undefined {
+  // Names of hosts are the same in any case.
+  const value = present(env, name)?.toLowerCase()
+  if (value !== undefined && !(isOrigin(value) && /^https?:/.test(value))) {
+    throw new ConfigError(
+      `${name} is "${value}"; it must be http or https and a host, such as https://hub.example, without a slash at the end.`
+    )
+  }
+  return value
+}
+
+const isOrigin = (text: string) => URL.canParse(text) && new URL(text).origin === text
+
+/** An IPv6 address is in brackets in a URL. */
+export const hostInUrl = (host: string) => host.includes(':') ? `[${host.replace(/[[\]]/g, '')}]` : host
 
 export function secret (env: Env): string {
   const value = required(env, 'HUB_SECRET', 'at least 32 random characters, the same on every instance')
@@ -69,4 +85,9 @@ export function url (env: Env, name: string): string | undefined {
     throw new ConfigError(`${name} is "${value}"; it must be an http or https URL.`)
   }
   return value
+}
+
+export function deepFreeze<T extends object> (value: T): T {
+  for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part)
+  return Object.freeze(value)
 }

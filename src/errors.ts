@@ -15,6 +15,7 @@ export const ERRORS = {
   TENANT_SUSPENDED: [403, 'The tenant is suspended'],
   PAIRING_FAILED: [403, 'The code lets nobody in'],
   NOT_FOUND: [404, 'Not found'],
+  METHOD_NOT_ALLOWED: [405, 'The method is not one that this path takes'],
   LIVE_UNAVAILABLE: [406, "This deployment can't stream"],
   REQUEST_TIMEOUT: [408, 'The request came too slowly'],
   CONFIRMATION_REQUIRED: [409, 'The request deletes so much that it has to say that it means it'],

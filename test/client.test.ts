@@ -559,7 +559,6 @@ const listened = await listening(hub)
 
 t.test(
   'who follows is in step, over a stream, and sends edits as they are made',
-  { timeout: 30_000 },
   async (t) => {
     const user = newUser()
     const asked: string[] = []
@@ -580,7 +579,7 @@ t.test(
   }
 )
 
-t.test('where nothing can be streamed, long polls do', { timeout: 30_000 }, async (t) => {
+t.test('where nothing can be streamed, long polls do', async (t) => {
   const hub = await startHub(t, { streamSeconds: 0 })
   const user = newUser()
   const asked: string[] = []
@@ -599,7 +598,6 @@ t.test('where nothing can be streamed, long polls do', { timeout: 30_000 }, asyn
 
 t.test(
   'a stream that ends, breaks, is refused or says nothing is not the end',
-  { timeout: 30_000 },
   async (t) => {
     const user = newUser()
     const asked: string[] = []
@@ -679,7 +677,7 @@ t.test('a follower that is refused ends, and says why', async (t) => {
   t.match(await one.follow().catch((error: unknown) => error), { name: 'HubProblem', status: 401 })
 })
 
-t.test('a follower can be ended at any moment', { timeout: 30_000 }, async (t) => {
+t.test('a follower can be ended at any moment', async (t) => {
   for (let at = 1; at <= 6; at++) {
     const store = memoryStore()
     let steps = 0

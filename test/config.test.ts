@@ -24,6 +24,7 @@ t.test('with nothing set it is local mode, with everything production', (t) => {
     local: true,
     host: '127.0.0.1',
     port: 3000,
+    publicUrl: 'http://127.0.0.1:3000',
     dataDir: '.data',
     limits: { requestsPerTenant: 0 }
   })
@@ -61,6 +62,16 @@ t.test('with nothing set it is local mode, with everything production', (t) => {
     fixed: 'acme'
   })
   t.strictSame(loadConfig(withIssuer({ tenant: { sub: true } })).issuers[0]?.tenant, { sub: true })
+  t.end()
+})
+
+t.test('the address that answers name is the configured one', (t) => {
+  t.equal(loadConfig({ HOST: '::1', PORT: '8080' }).publicUrl, 'http://[::1]:8080')
+  t.equal(loadConfig(production).publicUrl, undefined)
+  t.equal(loadConfig({ ...production, PUBLIC_URL: 'https://hub.example' }).publicUrl, 'https://hub.example')
+  for (const wrong of ['hub.example', 'https://hub.example/', 'ftp://hub.example', 'https://a@hub.example']) {
+    t.throws(() => loadConfig({ ...production, PUBLIC_URL: wrong }), /^PUBLIC_URL is "/, wrong)
+  }
   t.end()
 })
 

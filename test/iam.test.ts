@@ -480,11 +480,52 @@ t.test("operators mean what IAM's documentation says", (t) => {
     [keys]: ['T#xy#1'],
     [tag]: ['x*']
   }, false], [{ 'ForAllValues:StringLike': { [keys]: 'T#${aws:PrincipalTag/t}#*' } }, { [keys]: ['T##1'] },
-    false], [{ StringLike: { [tag]: 'a' }, Null: { [keys]: 'true' } }, { [tag]: ['a'], [keys]: ['k'] },
-    false]]
+    true], [{ StringLike: { [tag]: 'a' }, Null: { [keys]: 'true' } }, { [tag]: ['a'], [keys]: ['k'] }, false]]
   for (const [condition, context, expected] of table) {
     t.equal(holds(condition, context), expected, `${JSON.stringify(condition)} of ${JSON.stringify(context)}`)
   }
+  // Of a variable that nothing fills the documentation says too little: the answer that hurts.
+  const denies = (Condition: object, context: Record<string, string[]>) =>
+    !decide(
+      readPolicy({
+        Version: '2012-10-17',
+        Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }, {
+          Effect: 'Deny',
+          Action: '*',
+          Resource: '*',
+          Condition
+        }]
+      }),
+      { action: 'a:B', resource: 'r', context }
+    ).allowed
+  const own = 'T#${aws:PrincipalTag/t}#*'
+  for (const open of [{}, { [tag]: [''] }]) {
+    for (const set of ['ForAllValues', 'ForAnyValue']) {
+      for (const operator of ['StringLike', 'StringNotLike', 'StringEquals', 'StringNotEquals']) {
+        const condition = { [`${set}:${operator}`]: { [keys]: own } }
+        const context = { ...open, [keys]: ['T##1', 'T#x#1'] }
+        t.equal(denies(condition, context), false, `no Deny by ${set}:${operator} of ${JSON.stringify(open)}`)
+        t.equal(holds(condition, context), true, `an Allow by ${set}:${operator} of ${JSON.stringify(open)}`)
+      }
+    }
+    const beside = { [`ForAnyValue:StringNotLike`]: { [keys]: [own, 'U#*'] } }
+    t.equal(
+      denies(beside, { ...open, [keys]: ['U#1'] }),
+      false,
+      'what another value matches is no matter of it'
+    )
+    t.equal(holds(beside, { ...open, [keys]: ['U#1'] }), false)
+    t.equal(
+      denies({ 'ForAllValues:StringLike': { [keys]: [own, 'U#*'] } }, { ...open, [keys]: ['U#1'] }),
+      true
+    )
+  }
+  const filled = { [tag]: ['x'], [keys]: ['T##1'] }
+  t.equal(
+    denies({ 'ForAnyValue:StringNotLike': { [keys]: own } }, filled),
+    true,
+    'filled, it says what it says'
+  )
   const both = readPolicy({
     Version: '2012-10-17',
     Statement: [{ Sid: 'Yes', Effect: 'Allow', Action: '*', Resource: '*' }, {

@@ -343,31 +343,53 @@ function leaksIn (
   { name, own }: Attacker
 ): string[] {
   return Object.entries(parts).flatMap(([part, text]) =>
-    readable(text, secrets.filter((secret) => !own.includes(secret)), own).map((secret) =>
-      `${secret} in ${part}, seen by ${name}`
-    )
+    readable(text, secrets, own).map((secret) => `${secret} in ${part}, seen by ${name}`)
   )
 }
 
-/** An answer without what differs between any two requests, and with the names of both targets made one. */
-function plain ({ parts }: Sight, targets: readonly Target[]): string {
-  const names = targets.flatMap(({ tenant, user, ids, own, key, publicId, replays }) =>
-    [Object.values(replays).map(({ url, key }) => [url.split('/').at(-1)!, key]), own, user, tenant,
-      ids.bookmark!, ids.setting!, ids.trashed!, key, publicId].flat(2).map((name, index) =>
-        [name, `<${index}>`] as const
-      )
+/**
+ * Makes the text of an answer without what differs between any two requests, and with the names of both targets made
+ * one. What is left tells the one target from the other.
+ */
+function plainBetween (targets: readonly Target[]): (parts: Sight['parts']) => string {
+  const names = new Map(
+    targets.flatMap(({ tenant, user, ids, own, key, publicId, replays }) =>
+      [Object.values(replays).map(({ url, key }) => [url.split('/').at(-1)!, key]), own, user, tenant,
+        ids.bookmark!, ids.setting!, ids.trashed!, key, publicId].flat(2).map((name, index) =>
+          [name, `<${index}>`] as const
+        )
+    )
   )
-  const text = Object.values(parts).join('\n')
-    .replace(/^(?:date|x-request-id|content-length): .*$/gm, '')
-    .replace(/"(?:rev|n)":\d+|etag: "\d+"/g, '<rev>').replace(
-      /"(?:cursor|publicId|deviceToken|code|pairingUri)":"[^"]*"|^id: \S+$/gm,
-      '<made by the hub>'
-    )
-    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>').replace(
-      /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g,
-      '<uuid>'
-    )
-  return names.reduce((rest, [name, placeholder]) => rest.replaceAll(name, placeholder), text)
+  const anyName = new RegExp(
+    [...names.keys()].sort((one, other) => other.length - one.length).map((name) =>
+      name.replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)
+    ).join('|'),
+    'g'
+  )
+  return (parts) =>
+    Object.values(parts).join('\n')
+      .replace(/^(?:date|x-request-id|content-length): .*$/gm, '')
+      .replace(/"(?:rev|n)":\d+|etag: "\d+"/g, '<rev>').replace(
+        // A position is made of what stands before it: the attacker's own probes, the last one for the other target.
+        /"(?:cursor|publicId|deviceToken|code|pairingUri|position)":"[^"]*"|^id: \S+$/gm,
+        '<made by the hub>'
+      )
+      .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>').replace(
+        /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g,
+        '<uuid>'
+      )
+      .replace(anyName, (name) => names.get(name)!)
+}
+
+/** What the answers about two targets tell of which is which; undefined: nothing. */
+function differenceOf (
+  { parts }: Sight,
+  { parts: others }: Sight,
+  plain: (parts: Sight['parts']) => string
+): string | undefined {
+  const same = parts.body === others.body
+  const [one, other] = [parts, others].map((parts) => plain(same ? { ...parts, body: '' } : parts))
+  return one === other ? undefined : `${one} and not ${other}`
 }
 
 t.test('every route has a place in the matrix, and the other way round', async (t) => {
@@ -466,6 +488,39 @@ t.test("no route shows or changes what is another's, wherever its names are put 
   figure(t, 'leaks', found.leaks.length)
 })
 
+t.test('what tells two targets apart is noticed, and what an attacker did itself is not', async (t) => {
+  const hub = await startHub(t, {}, {
+    plugin: async (app) => {
+      app.get<{ Params: { id: string } }>(
+        '/tell/:id',
+        async ({ params: { id } }, reply) => reply.code(id === victim.own ? 403 : 404).send({})
+      )
+      app.get<{ Params: { id: string } }>('/tell/length/:id', async ({ params: { id } }) => ({
+        records: id === victim.own ? 1 : 0
+      }))
+      app.get<{ Params: { id: string } }>('/tell/nothing/:id', async ({ params: { id } }) => ({ id }))
+    }
+  })
+  const [victim, nobody] = [namesOf(mark()), namesOf(mark())]
+  const { token } = await hub.as({ tenant: 'attacker', user: 'mallory' })
+  const plain = plainBetween([victim, nobody])
+  const told = async (method: string, path: (own: string) => string, payload?: object) => {
+    const [one, other] = [victim, nobody].map(({ own }) => ({
+      place: '',
+      method,
+      url: path(own),
+      ...payload && { payload }
+    }))
+    return differenceOf(await fire(hub, token, one!), await fire(hub, token, other!), plain)
+  }
+  t.match(await told('GET', (own) => `/tell/${own}`), /^403 /)
+  t.match(await told('GET', (own) => `/tell/length/${own}`), /"records":1/)
+  t.equal(await told('GET', (own) => `/tell/nothing/${own}`), undefined)
+  t.equal(await told('PUT', (own) => `/v1/bookmarks/${own}`, bookmark), undefined)
+  // The second stands behind the first, which is the attacker's own.
+  t.equal(await told('POST', (own) => `/v1/bookmarks/${own}/move`, {}), undefined)
+})
+
 /**
  * Shots in an order in which every route has its turn before one has its next. @param from where in each
  * route's shots to begin, from 0 to 1
@@ -499,6 +554,7 @@ async function attack (
   const of = (target: Target) =>
     routes.flatMap((route) => shotsAt(route, specOf(route)!, target).map((shot) => ({ ...shot, route })))
   const [aimed, control] = [of(victim), of(nobody)]
+  const plain = plainBetween([victim, nobody])
   t.strictSame(
     aimed.map(({ place, route }) => [place, route]),
     control.map(({ place, route }) => [place, route])
@@ -542,11 +598,10 @@ async function attack (
       // One after the other, and both for all that an attacker does: what it did itself is then the same for
       // both names.
       const [sight, blank] = [await examine(attacker, shot), await examine(attacker, other)]
-      if (open !== 'shared' && plain(sight, [victim, nobody]) !== plain(blank, [victim, nobody])) {
+      const difference = open === 'shared' ? undefined : differenceOf(sight, blank, plain)
+      if (difference !== undefined) {
         found.telling.push(
-          `${attacker.name}: ${shot.method} ${shot.url} (${shot.place}): ${
-            plain(sight, [victim, nobody])
-          } and not ${plain(blank, [victim, nobody])}`
+          `${attacker.name}: ${shot.method} ${shot.url} (${shot.place}): ${difference}`
         )
       }
       if (

@@ -260,7 +260,7 @@ t.test('a code from one device signs another in, once', async (t) => {
   const { code, expiresAt, pairingUri } = await pair(anna)
   t.match(code, /^[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}$/)
   t.ok(Math.abs(Date.parse(expiresAt) - Date.now() - 600_000) < 5000)
-  t.equal(pairingUri, `sync-hub:pair?hub=http%3A%2F%2Flocalhost%3A80&code=${code}`)
+  t.equal(pairingUri, `sync-hub:pair?hub=http%3A%2F%2F127.0.0.1%3A3000&code=${code}`)
   t.ok(Math.log2(20 ** 8) > 34, 'bits of a code')
   const { Items } = await store.client.send(new ScanCommand({ TableName: store.table }))
   for (const part of [code, code.replace('-', ''), code.slice(0, 4)]) {

@@ -173,7 +173,11 @@ rule(
       ...differ('roles', [config.tenantRoleArn, config.operatorRoleArn], [
         `arn:aws:iam::${ACCOUNT}:role/hub-TenantRole`,
         `arn:aws:iam::${ACCOUNT}:role/hub-OperatorRole`
-      ]), ...differ('issuers', config.issuers, [POOL_ENTRY]), ...differ(
+      ]), ...differ(
+        'address',
+        config.publicUrl,
+        'https://hub-httpapi.execute-api.eu-west-1.amazonaws.com'
+      ), ...differ('issuers', config.issuers, [POOL_ENTRY]), ...differ(
         'sign-in',
         config.oauthDomain,
         `https://${resources.UserPoolDomain.Properties.Domain}.auth.eu-west-1.amazoncognito.com`
@@ -207,6 +211,9 @@ rule(
     },
     'addresses that a caller makes up': ({ ApiFunction }) => {
       ApiFunction.Properties.Environment.Variables.TRUST_PROXY = '1'
+    },
+    'no address of its own': ({ ApiFunction }) => {
+      delete ApiFunction.Properties.Environment.Variables.PUBLIC_URL
     },
     'a secret in the template': ({ ApiFunction }) => {
       ApiFunction.Properties.Environment.Variables.HUB_SECRET = 's'.repeat(64)

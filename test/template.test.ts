@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
-import { TENANT_SCOPE } from '../src/plugins/openapi.ts'
+import { TENANT_SCOPE } from '../src/plugins/openapi/index.ts'
 import { TABLE, TTL_ATTRIBUTE } from '../src/store/table.ts'
 import { differ, rendered, rule, template } from './harness/rule.ts'
 import { loadTemplate, PSEUDO, render, type Part } from '../src/local/iam/template.ts'

@@ -22,7 +22,7 @@ import {
  * taken, and none is an error of ours.
  */
 
-t.setTimeout(sized(400_000, 1_500_000))
+t.setTimeout(1_800_000)
 const ISSUER = 'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Ab3dEfGhI'
 const { pool, entries } = await startPools(t)
 const trap = await startTrap(t)

@@ -822,6 +822,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     promise: 'isolation',
+    name: 'a policy variable that nothing fills makes a Deny apply',
+    suite: 'iam',
+    file: 'src/local/iam/policy.ts',
+    find: 'if (variables.some((name) => !context[name]?.[0])) return undefined',
+    replace: 'if (variables.some((name) => !context[name]?.[0])) return false'
+  },
+  {
+    promise: 'isolation',
     name: 'the gateway asks nothing about calls that name nothing',
     suite: 'iam',
     file: 'src/local/iam/requests.ts',

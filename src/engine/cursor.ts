@@ -47,7 +47,7 @@ export function createSealer (secret: string): Sealer {
         throw new Problem(
           'INVALID_CURSOR',
           'Start again without a cursor, and pass cursors on unchanged, to the list and with the filters they came from.',
-          { errors: [{ pointer: 'cursor', detail: 'not a cursor of this list' }] }
+          { errors: [{ pointer: 'querystring/cursor', detail: 'not a cursor of this list' }] }
         )
       }
     }

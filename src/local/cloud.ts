@@ -38,8 +38,7 @@ export async function startLocalCloud (config: Config): Promise<LocalCloud> {
     const endpoint = store?.endpoint ?? config.dynamodbEndpoint!
     await createTable(endpoint, config.table)
     const gateway = roles && await startGateway({ roles, store: endpoint })
-    const host = config.host.includes(':') ? `[${config.host.replace(/[[\]]/g, '')}]` : config.host
-    const issuer = createLocalIssuer(`http://${host}:${config.port}/local`, identity.privateKey)
+    const issuer = createLocalIssuer(`${config.publicUrl}/local`, identity.privateKey)
     return {
       config: Object.freeze({
         ...config,

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { Problem } from '../errors.ts'
+import { commonHeaders } from './headers.ts'
 
 /** What a connection may take its time for, in milliseconds. Tests have less. */
 export interface Patience {
@@ -77,12 +78,8 @@ export default fp<{ bytesPerSecond: number, patience: Patience }>(
 
     // What Node would answer without a body.
     app.server.on('checkExpectation', (_request, response) => {
-      const body = bareProblem(417)
-      response.writeHead(417, {
-        'content-type': 'application/problem+json',
-        'content-length': body.length,
-        connection: 'close'
-      }).end(body)
+      const { headers, body } = bareProblem(417)
+      response.writeHead(417, headers).end(body)
     })
   },
   { name: 'connections' }
@@ -120,12 +117,9 @@ export const clientError = ({ lingerMs }: Patience) => (error: ConnectionError, 
     return
   }
   const status = STATUS_OF.get(error.code) ?? 400
-  const body = bareProblem(status)
-  socket.end(
-    `HTTP/1.1 ${status} ${
-      STATUS_CODES[status]
-    }\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`
-  )
+  const { headers, body } = bareProblem(status)
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines}\r\n${body}`)
   // To destroy it at once would take the answer along where bytes are on their way to us.
   socket.resume()
   const timer = setTimeout(() => socket.destroy(), lingerMs)
@@ -139,13 +133,22 @@ const STATUS_OF = new Map<string | undefined, number>([['HPE_HEADER_OVERFLOW', 4
   408
 ]])
 
-function bareProblem (status: number): string {
+/** A problem of what has no request of Fastify's, and so no line in the log. */
+function bareProblem (status: number): { headers: Record<string, string | number>, body: string } {
   const errorType = status === 408 ? 'REQUEST_TIMEOUT' : 'MALFORMED_REQUEST'
-  return JSON.stringify({
+  const id = randomUUID()
+  const body = JSON.stringify({
     type: `urn:sync-hub:problem:${errorType.toLowerCase().replace('_', '-')}`,
     title: STATUS_CODES[status],
     status,
-    instance: randomUUID(),
+    instance: id,
     errorType
   })
+  const headers = {
+    ...commonHeaders(id),
+    'content-type': 'application/problem+json',
+    'content-length': body.length,
+    connection: 'close'
+  }
+  return { headers, body }
 }

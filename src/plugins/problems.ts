@@ -25,9 +25,6 @@ export default fp(async (app) => {
   app.setErrorHandler((error: unknown, request, reply) =>
     send(request, reply, toProblem(error, request), error)
   )
-  app.setNotFoundHandler((request, reply) =>
-    send(request, reply, new Problem('NOT_FOUND', 'There is no such route; /openapi.json lists them all.'))
-  )
 }, { name: 'problems' })
 
 /** Sends a problem. */

@@ -22,13 +22,14 @@ export default async function batches (app: FastifyInstance): Promise<void> {
 
   app.get<OfOne>(
     path,
-    { schema: { ...one, summary: 'How far a staged batch is' } },
+    { schema: { ...one, operationId: 'getBatch', summary: 'How far a staged batch is' } },
     ({ params, services }) => services.sync.batches.status(params.id)
   )
 
   app.post<OfOne & { Body: { offset: number, changes: PushedChange[] } }>(path, {
     schema: {
       ...one,
+      operationId: 'appendToBatch',
       summary: 'Stage further changes',
       body: Type.Object({
         offset: Type.Integer({
@@ -36,7 +37,20 @@ export default async function batches (app: FastifyInstance): Promise<void> {
           description: 'How many changes are staged before these: what is sent again is not added again'
         }),
         changes: Changes
-      }, { additionalProperties: false })
+      }, {
+        title: 'BatchAppend',
+        description: 'Further changes, and how many are there already',
+        examples: [{
+          offset: 1,
+          changes: [{
+            type: 'bookmark',
+            id: 'another',
+            act: 'put',
+            record: { url: 'https://example.org/', title: 'Another' }
+          }]
+        }],
+        additionalProperties: false
+      })
     }
   }, ({ params, body, services }) => services.sync.batches.append(params.id, body.offset, body.changes))
 
@@ -47,17 +61,28 @@ export default async function batches (app: FastifyInstance): Promise<void> {
     },
     schema: {
       ...one,
+      operationId: 'commitBatch',
       summary: 'Commit all of a staged batch',
       description:
         'Takes about 50 ms for each 96 changes. If the answer is lost, send it again: the commit goes on where it stands. Whoever reads single records meanwhile may see part of it; pulls tell of it once it is whole.',
       body: Type.Object({
         confirm: Type.Optional(Type.Boolean({ description: 'That it may delete more than half of a space' }))
-      }, { additionalProperties: false })
+      }, {
+        title: 'BatchCommit',
+        description: 'Nothing, or that it may delete much',
+        examples: [{ confirm: true }],
+        additionalProperties: false
+      })
     }
   }, ({ params, body, services }) => services.sync.batches.commit(params.id, body.confirm ?? false))
 
   app.delete<OfOne>(path, {
-    schema: { ...one, summary: 'Abandon a staged batch', response: { 204: Type.Null(), ...problems } }
+    schema: {
+      ...one,
+      operationId: 'deleteBatch',
+      summary: 'Abandon a staged batch',
+      response: { 204: Type.Null(), ...problems }
+    }
   }, async ({ params, services }, reply) => {
     await services.sync.batches.abandon(params.id)
     return reply.code(204).send()

@@ -31,7 +31,7 @@ const Told = Type.Array(
     title: Type.String(),
     url: Type.Optional(Type.String()),
     reason: Type.String()
-  })
+  }, { title: 'ImportRemark' })
 )
 const Count = (description: string) => Type.Integer({ description })
 const Report = Type.Object({
@@ -48,7 +48,26 @@ const Report = Type.Object({
   ignored: Type.Record(Type.String(), Type.Integer(), {
     description: 'What the hub has no place for (icons, visits ...), by its name in the file'
   })
-})
+}, { title: 'ImportReport' })
+
+const FILE: Readonly<Record<Format, string>> = {
+  html:
+    '<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<DL><p>\n<DT><A HREF="https://example.com/">Example</A>\n</DL><p>\n',
+  xbel: '<xbel version="1.0"><bookmark href="https://example.com/"><title>Example</title></bookmark></xbel>',
+  json:
+    '{"format":"sync-hub-bookmarks","version":1,"bookmarks":[{"url":"https://example.com/","title":"Example"}]}'
+}
+/** The hub reads the bytes itself: only described here. */
+const FILES = {
+  required: true,
+  description: 'The file itself, no form',
+  content: Object.fromEntries(
+    Object.entries(TYPES).map(([type, format = 'html']) => [type, {
+      schema: { type: 'string' },
+      example: FILE[format]
+    }])
+  )
+}
 
 /** Bookmarks as files: those of browsers and services come in, and all go out again. */
 export default async function bookmarkFiles (
@@ -61,6 +80,7 @@ export default async function bookmarkFiles (
     schema: {
       tags,
       params: paramsOf(app),
+      operationId: 'exportBookmarks',
       summary: 'All bookmarks and folders as a file',
       description: 'Streamed. What it gives can be imported again. On Lambda an answer has at most 6 MB.',
       querystring: Type.Object({
@@ -79,7 +99,13 @@ export default async function bookmarkFiles (
           content: {
             'text/html': { schema: Type.String() },
             'application/xml': { schema: Type.String() },
-            'application/json': { schema: Type.String() }
+            'application/json': {
+              schema: Type.Object({
+                format: Type.Literal('sync-hub-bookmarks'),
+                version: Type.Integer(),
+                bookmarks: Type.Array(Type.Unknown())
+              }, { title: 'BookmarkFile', description: 'What can be imported again' })
+            }
           }
         },
         ...problems
@@ -127,10 +153,11 @@ export default async function bookmarkFiles (
         schema: {
           tags,
           params: paramsOf(app),
+          operationId: 'importBookmarks',
           summary: 'Bring in a file of bookmarks',
           description:
             `Netscape HTML (every browser and most services), XBEL 1.0, or JSON of the export; at most ${limits.importBytes} bytes (on Lambda 6 MB) and ${limits.importEntries} entries. The same URL in the same folder is one bookmark, so that importing twice adds nothing. With Accept: ${NDJSON} the answer is lines: {"progress":...} and at last {"result":...} or {"problem":...}.`,
-          consumes: Object.keys(TYPES),
+          'x-request-body': FILES,
           querystring: Type.Object({
             dryRun: Type.Optional(
               Type.Boolean({ default: false, description: 'Write nothing; say what would happen' })

@@ -14,7 +14,10 @@ import { idempotentWrite, noQuery, pageOf, pageQuery, paramsOf, problems } from 
 const MAX_QUERY = 1000
 
 const Tag = Type.String({ minLength: 1, maxLength: BOOKMARK_LIMITS.tag })
-const Retagged = Type.Object({ changed: Type.Integer({ description: 'Bookmarks and folders that had it' }) })
+const Retagged = Type.Object(
+  { changed: Type.Integer({ description: 'Bookmarks and folders that had it' }) },
+  { title: 'TagResult' }
+)
 interface Paging {
   limit: number
   cursor?: string
@@ -36,7 +39,7 @@ const Found = Type.Object({
       tags: Type.Optional(Type.Array(Type.String()))
     }, { description: 'With q' })
   )
-}, { additionalProperties: false })
+}, { title: 'FoundBookmark', additionalProperties: false })
 
 const query = {
   q: Type.Optional(
@@ -69,7 +72,7 @@ const Branch = Type.Object({
   bookmarks: Type.Integer({ description: 'In it, not counting those in its folders' }),
   folders: Type.Array(Type.Unknown({ description: 'Each like this one' })),
   items: Type.Optional(Type.Array(PlainId))
-})
+}, { title: 'BookmarkTree' })
 
 export default async function bookmarks (
   app: FastifyInstance,
@@ -111,6 +114,7 @@ export default async function bookmarks (
     schema: {
       tags,
       params,
+      operationId: 'getBookmarkTree',
       summary: 'The folders, nested',
       querystring: Type.Object({
         items: Type.Optional(
@@ -128,6 +132,7 @@ export default async function bookmarks (
     schema: {
       tags,
       params: paramsOf(app, { id: PlainId }),
+      operationId: 'moveBookmark',
       summary: 'Put a bookmark or folder into a folder, at a place',
       description: 'At the end, or beside a neighbour. 409 FOLDER_CYCLE where a folder would be in itself.',
       querystring: noQuery,
@@ -140,7 +145,12 @@ export default async function bookmarks (
         ),
         before: Type.Optional(PlainId),
         after: Type.Optional(PlainId)
-      }, { additionalProperties: false }),
+      }, {
+        title: 'Destination',
+        description: 'Where to put it',
+        examples: [{ folderId: null }],
+        additionalProperties: false
+      }),
       response: { 200: bookmark.record, ...problems }
     }
   }, async (request, reply) => {
@@ -153,9 +163,13 @@ export default async function bookmarks (
     schema: {
       tags,
       params,
+      operationId: 'listBookmarkTags',
       summary: 'A page of tags, with how many have them',
       querystring: pageQuery({}, limits.pageItems),
-      response: { 200: pageOf(Type.Object({ tag: Type.String(), count: Type.Integer() })), ...problems }
+      response: {
+        200: pageOf(Type.Object({ tag: Type.String(), count: Type.Integer() }, { title: 'TagCount' })),
+        ...problems
+      }
     }
   }, ({ space, query }) => space.bookmarks.tags(query))
 
@@ -163,11 +177,17 @@ export default async function bookmarks (
     schema: {
       tags,
       params,
+      operationId: 'renameBookmarkTag',
       summary: 'Rename a tag in all of the space',
       description: 'As one change-set, or a staged batch where more than 65 have it.',
       querystring: noQuery,
       headers: idempotentWrite,
-      body: Type.Object({ tag: Tag, to: Tag }, { additionalProperties: false }),
+      body: Type.Object({ tag: Tag, to: Tag }, {
+        title: 'TagRename',
+        description: 'What the tag is called, and what it is to be called',
+        examples: [{ tag: 'reading', to: 'books' }],
+        additionalProperties: false
+      }),
       response: { 200: Retagged, ...problems }
     }
   }, async ({ space, body }) => ({ changed: await space.bookmarks.replaceTag(body.tag, body.to) }))
@@ -176,6 +196,7 @@ export default async function bookmarks (
     schema: {
       tags,
       params,
+      operationId: 'deleteBookmarkTag',
       summary: 'Remove a tag in all of the space',
       querystring: Type.Object({ tag: Tag }, { additionalProperties: false }),
       headers: idempotentWrite,
@@ -187,6 +208,7 @@ export default async function bookmarks (
     schema: {
       tags,
       params,
+      operationId: 'listBookmarkDuplicates',
       summary: 'Pages that are bookmarked more than once',
       querystring: pageQuery({}, limits.pageItems),
       response: {
@@ -195,7 +217,7 @@ export default async function bookmarks (
             page: Type.String({ description: 'What the URLs have in common' }),
             count: Type.Integer(),
             bookmarks: Type.Array(bookmark.record)
-          })
+          }, { title: 'Duplicate' })
         ),
         ...problems
       }

@@ -18,7 +18,7 @@ import {
 } from './schemas.ts'
 import space from './space.ts'
 
-const MyGroupBody = Type.Object({ ...Group.properties, role: RoleName })
+const MyGroupBody = Type.Object({ ...Group.properties, role: RoleName }, { title: 'Group' })
 type Input = Static<typeof GroupInput>
 
 /** Groups of people, each with a space of its own. */
@@ -30,6 +30,7 @@ export default async function groups (app: FastifyInstance, { limits }: { limits
   app.get<{ Querystring: { limit: number, cursor?: string } }>('/v1/groups', {
     schema: {
       tags,
+      operationId: 'listGroups',
       summary: 'Your groups',
       querystring: pageQuery({}, limits.pageItems),
       response: { 200: pageOf(MyGroupBody), ...problems }
@@ -39,6 +40,7 @@ export default async function groups (app: FastifyInstance, { limits }: { limits
   app.post<{ Body: Input }>('/v1/groups', {
     schema: {
       tags,
+      operationId: 'createGroup',
       summary: 'Found a group',
       querystring: noQuery,
       headers: idempotentWrite,
@@ -61,6 +63,7 @@ export default async function groups (app: FastifyInstance, { limits }: { limits
   app.get('/v1/groups/:groupId', {
     schema: {
       ...one,
+      operationId: 'getGroup',
       summary: 'One group',
       headers: conditionalRead,
       response: { 200: MyGroupBody, ...problems }
@@ -69,7 +72,10 @@ export default async function groups (app: FastifyInstance, { limits }: { limits
 
   app.put<{ Body: Input }>(
     '/v1/groups/:groupId',
-    { config: manage, schema: { ...saved, summary: 'Name a group anew', body: GroupInput } },
+    {
+      config: manage,
+      schema: { ...saved, operationId: 'putGroup', summary: 'Name a group anew', body: GroupInput }
+    },
     async (request, reply) =>
       send(reply, await request.group.group.put(request.body, preconditionOf(request)))
   )
@@ -80,6 +86,7 @@ export default async function groups (app: FastifyInstance, { limits }: { limits
       config: manage,
       schema: {
         ...saved,
+        operationId: 'updateGroup',
         summary: 'Change a group (JSON Merge Patch, RFC 7396)',
         consumes: ['application/merge-patch+json', 'application/json'],
         body: mergePatchOf(GroupInput)
@@ -93,6 +100,7 @@ export default async function groups (app: FastifyInstance, { limits }: { limits
     config: manage,
     schema: {
       ...one,
+      operationId: 'deleteGroup',
       summary: 'End a group',
       description:
         'For everyone: members and invitations go in transactions of some twenty, its owner last. If it is broken off, send it again.',

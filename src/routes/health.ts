@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import { Problem } from '../errors.ts'
 import { noQuery } from './schemas.ts'
 
-const Status = Type.Object({ status: Type.String() })
+const Status = Type.Object({ status: Type.String() }, { title: 'Status' })
 
 /** For load balancers and people: is the process alive, and can it do its work? */
 export default async function health (app: FastifyInstance): Promise<void> {
@@ -11,13 +11,17 @@ export default async function health (app: FastifyInstance): Promise<void> {
 
   app.get(
     '/health',
-    { config: { public: true }, schema: { ...schema, summary: 'Alive' } },
+    { config: { public: true }, schema: { ...schema, operationId: 'getHealth', summary: 'Alive' } },
     async () => ({ status: 'ok' })
   )
 
   app.get('/ready', {
     config: { public: true },
-    schema: { ...schema, summary: "The store and the issuers' keys are reachable" }
+    schema: {
+      ...schema,
+      operationId: 'getReadiness',
+      summary: "The store and the issuers' keys are reachable"
+    }
   }, async () => {
     if (app.draining) throw new Problem('NOT_READY', 'The hub is shutting down.', { isMeant: true })
     const [store, keys] = await Promise.all([app.storeReady(), app.keysReady()])
@@ -35,6 +39,12 @@ export default async function health (app: FastifyInstance): Promise<void> {
 
   app.get('/openapi.json', {
     config: { public: true },
-    schema: { tags: ['hub'], security: [], summary: 'This description', querystring: noQuery }
+    schema: {
+      tags: ['hub'],
+      security: [],
+      operationId: 'getOpenApi',
+      summary: 'This description',
+      querystring: noQuery
+    }
   }, async () => app.swagger())
 }

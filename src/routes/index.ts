@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { Limits } from '../config.ts'
+import type { Config } from '../config.ts'
 import batches from './batches.ts'
 import bookmarkFiles from './bookmark-files.ts'
 import bookmarks from './bookmarks.ts'
@@ -19,12 +19,12 @@ import trash from './trash.ts'
 /** Every route of the hub, one line each: a bundle has no folders to look through. */
 export default async function routes (
   app: FastifyInstance,
-  options: { limits: Limits, streamSeconds: number }
+  options: Pick<Config, 'limits' | 'streamSeconds' | 'publicUrl'>
 ): Promise<void> {
   await app.register(health)
   await app.register(limitsRoute, options)
   await app.register(tenant, options)
-  await app.register(sessions)
+  await app.register(sessions, options)
   await app.register(groups, options)
   await app.register(members, options)
   await app.register(publicSettings, options)

@@ -6,7 +6,7 @@ import { SESSION_LIMITS } from '../../entities/session.ts'
 import type { Limits } from '../config.ts'
 import { noQuery } from './schemas.ts'
 
-const Published = Type.Record(Type.String(), Type.Integer())
+const Published = Type.Record(Type.String(), Type.Integer(), { title: 'Limits' })
 
 /**
  * Every limit, by the name that errors call it. Lengths in characters, sizes in bytes, requests per minute
@@ -44,6 +44,7 @@ export default async function limitsRoute (
     schema: {
       tags: ['hub'],
       security: [],
+      operationId: 'getLimits',
       summary: 'Every limit of this hub',
       querystring: noQuery,
       response: { 200: Published }

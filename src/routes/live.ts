@@ -27,6 +27,7 @@ export default async function live (
   app.get<{ Querystring: Query }>('/v1/sync/live', {
     schema: {
       tags: ['sync'],
+      operationId: 'streamChanges',
       summary: 'Changes as they happen: server-sent events',
       description:
         'Each event `changes` holds what GET /v1/sync answers with, and its id is the cursor. An event `problem` is the last one. The stream ends after ten minutes at most; an EventSource comes again by itself.',

@@ -13,7 +13,12 @@ const Invited = Type.Object({
   role: Type.Optional(
     Type.Union([Type.Literal('owner'), Type.Literal('editor'), Type.Literal('viewer')], { default: 'viewer' })
   )
-}, { additionalProperties: false })
+}, {
+  title: 'InvitationInput',
+  description: 'Whom to invite, and as what',
+  examples: [{ userId: 'bob', role: 'editor' }],
+  additionalProperties: false
+})
 type Page = { limit: number, cursor?: string }
 type OfOne = { Params: { groupId: string, userId: string } }
 
@@ -34,6 +39,7 @@ export default async function members (app: FastifyInstance, { limits }: { limit
   app.get<{ Querystring: Page }>('/v1/groups/:groupId/members', {
     schema: {
       ...inGroup,
+      operationId: 'listMembers',
       summary: 'Who is in a group',
       querystring: pageQuery({}, limits.pageItems),
       response: { 200: pageOf(Member), ...problems }
@@ -44,9 +50,15 @@ export default async function members (app: FastifyInstance, { limits }: { limit
     config: manage,
     schema: {
       ...one,
+      operationId: 'putMember',
       summary: 'Change what a member may do',
       description: 'A group keeps an owner: 409 LAST_OWNER.',
-      body: Type.Object({ role: RoleName }, { additionalProperties: false }),
+      body: Type.Object({ role: RoleName }, {
+        title: 'MemberInput',
+        description: 'What the member may do from now on',
+        examples: [{ role: 'editor' }],
+        additionalProperties: false
+      }),
       response: { 200: Member, ...problems }
     }
   }, ({ group, params, body }) => group.members.setRole(params.userId, body.role))
@@ -55,6 +67,7 @@ export default async function members (app: FastifyInstance, { limits }: { limit
     config: { action: 'read' },
     schema: {
       ...one,
+      operationId: 'deleteMember',
       summary: 'Leave, or take a member out',
       description:
         'Oneself may always go, others only an owner takes out. A group keeps an owner: 409 LAST_OWNER.',
@@ -68,6 +81,7 @@ export default async function members (app: FastifyInstance, { limits }: { limit
   app.get<{ Querystring: Page }>('/v1/groups/:groupId/invitations', {
     schema: {
       ...inGroup,
+      operationId: 'listGroupInvitations',
       summary: 'Who is invited to a group',
       querystring: pageQuery({}, limits.pageItems),
       response: { 200: pageOf(Member), ...problems }
@@ -78,6 +92,7 @@ export default async function members (app: FastifyInstance, { limits }: { limit
     config: manage,
     schema: {
       ...inGroup,
+      operationId: 'createInvitation',
       summary: 'Invite someone of your tenant',
       description:
         'Also who never signed in: it is found then. For two weeks. Who is invited already is invited anew.',
@@ -93,7 +108,7 @@ export default async function members (app: FastifyInstance, { limits }: { limit
 
   app.delete<OfOne>('/v1/groups/:groupId/invitations/:userId', {
     config: manage,
-    schema: { ...one, summary: 'Take an invitation back', response: gone }
+    schema: { ...one, operationId: 'deleteInvitation', summary: 'Take an invitation back', response: gone }
   }, async ({ group, params }, reply) => {
     await group.members.withdraw(params.userId)
     return reply.code(204).send()
@@ -102,6 +117,7 @@ export default async function members (app: FastifyInstance, { limits }: { limit
   app.get<{ Querystring: Page }>('/v1/invitations', {
     schema: {
       tags,
+      operationId: 'listInvitations',
       summary: 'Your invitations',
       querystring: pageQuery({}, limits.pageItems),
       response: { 200: pageOf(Invitation), ...problems }
@@ -117,11 +133,16 @@ export default async function members (app: FastifyInstance, { limits }: { limit
   }
 
   app.post<{ Params: { id: string } }>('/v1/invitations/:id/accept', {
-    schema: { ...answer, summary: 'Join the group', response: { 200: Membership, ...problems } }
+    schema: {
+      ...answer,
+      operationId: 'acceptInvitation',
+      summary: 'Join the group',
+      response: { 200: Membership, ...problems }
+    }
   }, ({ services, params }): Promise<Static<typeof Membership>> => services.invitations.accept(params.id))
 
   app.post<{ Params: { id: string } }>('/v1/invitations/:id/decline', {
-    schema: { ...answer, summary: 'Decline an invitation', response: gone }
+    schema: { ...answer, operationId: 'declineInvitation', summary: 'Decline an invitation', response: gone }
   }, async ({ services, params }, reply) => {
     await services.invitations.decline(params.id)
     return reply.code(204).send()

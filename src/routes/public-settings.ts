@@ -20,6 +20,7 @@ export default async function publicSettings (
     config: { public: true },
     schema: {
       ...common,
+      operationId: 'listPublicSettings',
       summary: 'A page of public settings',
       headers: conditionalRead,
       querystring: pageQuery({}, limits.pageItems),
@@ -39,6 +40,7 @@ export default async function publicSettings (
     config: { public: true },
     schema: {
       ...common,
+      operationId: 'getPublicSetting',
       summary: 'One public setting',
       params: Type.Object({ publicId: Type.String({ pattern: PUBLIC_ID.source }) }),
       headers: conditionalRead,

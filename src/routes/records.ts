@@ -55,6 +55,7 @@ export function recordRoutes<R extends TObject, I extends TObject> (
 ): void {
   const { resource, record, input } = definition
   const tags = [`${resource}s`]
+  const Kind = resource.replace(/^./, (first) => first.toUpperCase())
   const all = { tags, params: paramsOf(app) }
   const one = { tags, params: paramsOf(app, { id }), querystring: noQuery }
   const saved = { 200: record, 201: record, ...problems }
@@ -70,6 +71,7 @@ export function recordRoutes<R extends TObject, I extends TObject> (
   app.get<{ Querystring: { limit: number, cursor?: string } }>(path, {
     schema: {
       ...all,
+      operationId: `list${Kind}s`,
       summary: `A page of ${resource}s`,
       querystring: pageQuery(query, pageItems),
       response: { 200: pageOf(item), ...problems }
@@ -85,6 +87,7 @@ export function recordRoutes<R extends TObject, I extends TObject> (
       {
         schema: {
           ...all,
+          operationId: `create${Kind}`,
           summary: `Add a ${resource}`,
           querystring: noQuery,
           headers: idempotentWrite,
@@ -101,6 +104,7 @@ export function recordRoutes<R extends TObject, I extends TObject> (
     {
       schema: {
         ...one,
+        operationId: `get${Kind}`,
         summary: `One ${resource}`,
         headers: conditionalRead,
         response: { 200: record, ...problems }
@@ -115,6 +119,7 @@ export function recordRoutes<R extends TObject, I extends TObject> (
     {
       schema: {
         ...one,
+        operationId: `put${Kind}`,
         summary: `Create or replace a ${resource}`,
         headers: conditionalWrite,
         body: input,
@@ -134,6 +139,7 @@ export function recordRoutes<R extends TObject, I extends TObject> (
     {
       schema: {
         ...one,
+        operationId: `update${Kind}`,
         summary: `Change a ${resource} (JSON Merge Patch, RFC 7396)`,
         consumes: ['application/merge-patch+json', 'application/json'],
         headers: conditionalWrite,
@@ -153,6 +159,7 @@ export function recordRoutes<R extends TObject, I extends TObject> (
     schema: {
       ...one,
       querystring: Type.Object(removal, { additionalProperties: false }),
+      operationId: `delete${Kind}`,
       summary: `Delete a ${resource}`,
       headers: conditionalWrite,
       response: { 204: Type.Null(), ...problems }

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Type, type TObject, type TSchema } from 'typebox'
 import { PlainId } from '../../entities/fields.ts'
+import { ERRORS } from '../errors.ts'
 
 /** problem+json, RFC 9457. Only described here: problems are serialised by plugins/problems.ts. */
 export const ProblemBody = Type.Object({
@@ -9,8 +10,18 @@ export const ProblemBody = Type.Object({
   status: Type.Integer(),
   detail: Type.Optional(Type.String()),
   instance: Type.String({ description: 'The request id, as in X-Request-Id and the log' }),
-  errorType: Type.String({ description: 'UPPER_SNAKE, stable' }),
-  errors: Type.Optional(Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }))),
+  errorType: Type.Union(Object.keys(ERRORS).map((errorType) => Type.Literal(errorType)), {
+    title: 'ErrorType',
+    description: 'What happened; stable'
+  }),
+  errors: Type.Optional(Type.Array(Type.Object({
+    pointer: Type.String({
+      pattern: '^(?:/.*|(?:params|querystring|headers)/.+|line .*)?$',
+      description:
+        'A JSON pointer into the body; `params/id`, `querystring/limit` or `headers/if-match` of the rest'
+    }),
+    detail: Type.String()
+  }))),
   limit: Type.Optional(
     Type.Object({ name: Type.String(), value: Type.Number(), sent: Type.Optional(Type.Number()) }, {
       description: 'The limit that was hit, as in /v1/limits'
@@ -25,7 +36,7 @@ export const ProblemBody = Type.Object({
     })
   ),
   snapshot: Type.Optional(Type.String({ description: 'With CURSOR_EXPIRED: where a snapshot begins' }))
-})
+}, { title: 'Problem' })
 
 export const problems = {
   '4xx': {
@@ -39,13 +50,13 @@ export const problems = {
 }
 
 /** A page of a list. */
-export const pageOf = (item: TSchema) =>
+export const pageOf = (item: TSchema & { title?: string }) =>
   Type.Object({
     items: Type.Array(item),
     cursor: Type.Optional(
       Type.String({ description: 'Present when there may be more: pass it on unchanged' })
     )
-  })
+  }, item.title === undefined ? {} : { title: `${item.title}Page` })
 
 /** Query parameters of every list, and those of one. Unknown ones are refused. */
 export const pageQuery = (properties: Record<string, TSchema>, most: number): TObject =>

@@ -3,6 +3,7 @@ import { Type, type Static } from 'typebox'
 import { mergePatchOf } from '../../entities/definition.ts'
 import { PlainId, Time } from '../../entities/fields.ts'
 import { Session, SessionInput } from '../../entities/session.ts'
+import type { Config } from '../config.ts'
 import { Problem } from '../errors.ts'
 import { etag, preconditionOf } from './conditions.ts'
 import { conditionalWrite, idempotentWrite, noQuery, problems } from './schemas.ts'
@@ -10,18 +11,21 @@ import { conditionalWrite, idempotentWrite, noQuery, problems } from './schemas.
 const SessionBody = Type.Object({
   ...Session.properties,
   lastSeenAt: Type.Optional({ ...Time, description: 'To five minutes' })
-})
+}, { title: 'Session' })
 const SignedIn = Type.Object({
   session: SessionBody,
   deviceToken: Type.String({
     description:
       'Shown this once. A Bearer token; or the password of Basic auth, with the user id as the name'
   })
-})
+}, { title: 'SignedIn' })
 type Input = Static<typeof SessionInput>
 
 /** The devices of a user: signed in by a token of their own, or by a code that another device shows. */
-export default async function sessions (app: FastifyInstance): Promise<void> {
+export default async function sessions (
+  app: FastifyInstance,
+  { publicUrl }: Pick<Config, 'publicUrl'>
+): Promise<void> {
   const tags = ['sessions']
   const one = { tags, params: Type.Object({ id: PlainId }), querystring: noQuery }
   const gone = { 204: Type.Null(), ...problems }
@@ -29,6 +33,7 @@ export default async function sessions (app: FastifyInstance): Promise<void> {
   app.get('/v1/sessions', {
     schema: {
       tags,
+      operationId: 'listSessions',
       summary: 'Your devices',
       querystring: noQuery,
       response: { 200: Type.Object({ items: Type.Array(SessionBody) }), ...problems }
@@ -39,6 +44,7 @@ export default async function sessions (app: FastifyInstance): Promise<void> {
     preHandler: onceOnly,
     schema: {
       tags,
+      operationId: 'createSession',
       summary: 'Sign a device in, or make an app password',
       description:
         'The token is shown this once, so that an Idempotency-Key is refused: what got lost is deleted from the list.',
@@ -55,6 +61,7 @@ export default async function sessions (app: FastifyInstance): Promise<void> {
   app.delete('/v1/sessions', {
     schema: {
       tags,
+      operationId: 'deleteSessions',
       summary: 'Sign out everywhere',
       description:
         'All device tokens and app passwords end, your own as well. Tokens of your identity provider end when they end.',
@@ -67,7 +74,12 @@ export default async function sessions (app: FastifyInstance): Promise<void> {
   })
 
   app.get<{ Params: { id: string } }>('/v1/sessions/:id', {
-    schema: { ...one, summary: 'One device', response: { 200: SessionBody, ...problems } }
+    schema: {
+      ...one,
+      operationId: 'getSession',
+      summary: 'One device',
+      response: { 200: SessionBody, ...problems }
+    }
   }, async ({ services, params }, reply) => {
     const session = await services.sessions.get(params.id)
     reply.header('etag', etag(session.rev))
@@ -77,10 +89,17 @@ export default async function sessions (app: FastifyInstance): Promise<void> {
   app.patch<{ Params: { id: string } }>('/v1/sessions/:id', {
     schema: {
       ...one,
+      operationId: 'updateSession',
       summary: 'Rename a device',
       consumes: ['application/merge-patch+json', 'application/json'],
       headers: conditionalWrite,
-      body: mergePatchOf(Type.Pick(SessionInput, ['name', 'platform'], { additionalProperties: false })),
+      body: mergePatchOf(
+        Type.Pick(SessionInput, ['name', 'platform'], {
+          title: 'SessionInput',
+          examples: [{ name: 'Old laptop' }],
+          additionalProperties: false
+        })
+      ),
       response: { 200: SessionBody, ...problems }
     }
   }, async (request, reply) => {
@@ -94,7 +113,13 @@ export default async function sessions (app: FastifyInstance): Promise<void> {
   })
 
   app.delete<{ Params: { id: string } }>('/v1/sessions/:id', {
-    schema: { ...one, summary: 'Sign a device out', headers: idempotentWrite, response: gone }
+    schema: {
+      ...one,
+      operationId: 'deleteSession',
+      summary: 'Sign a device out',
+      headers: idempotentWrite,
+      response: gone
+    }
   }, async ({ services, params }, reply) => {
     await services.sessions.remove(params.id)
     return reply.code(204).send()
@@ -104,6 +129,7 @@ export default async function sessions (app: FastifyInstance): Promise<void> {
     preHandler: [onceOnly, (request, reply) => app.limitPairings(request, reply)],
     schema: {
       tags,
+      operationId: 'createPairing',
       summary: 'A code that signs a new device in',
       description: 'Eight letters, good once and for ten minutes, and for four wrong tries.',
       querystring: noQuery,
@@ -111,22 +137,20 @@ export default async function sessions (app: FastifyInstance): Promise<void> {
         201: Type.Object({
           code: Type.String({ description: 'As XXXX-XXXX' }),
           expiresAt: Time,
-          pairingUri: Type.String({ description: 'Hub and code, to be shown as a QR code' })
-        }),
+          pairingUri: Type.String({
+            description:
+              'Hub and code, to be shown as a QR code. The code alone where the hub has no PUBLIC_URL'
+          })
+        }, { title: 'Pairing' }),
         ...problems
       }
     }
   }, async (request, reply) => {
     const { code, expiresAt } = await request.pair()
     const shown = `${code.slice(0, 4)}-${code.slice(4)}`
+    const query = new URLSearchParams({ ...publicUrl !== undefined && { hub: publicUrl }, code: shown })
     reply.code(201)
-    return {
-      code: shown,
-      expiresAt,
-      pairingUri: `sync-hub:pair?${
-        new URLSearchParams({ hub: `${request.protocol}://${request.host}`, code: shown }).toString()
-      }`
-    }
+    return { code: shown, expiresAt, pairingUri: `sync-hub:pair?${query.toString()}` }
   })
 
   app.post<{ Body: Input & { code: string } }>('/v1/pairings/claim', {
@@ -136,6 +160,7 @@ export default async function sessions (app: FastifyInstance): Promise<void> {
     schema: {
       tags,
       security: [],
+      operationId: 'claimPairing',
       summary: 'Sign this new device in by a code',
       description: 'No token is needed. Wrong, used and expired codes look the same.',
       querystring: noQuery,
@@ -147,7 +172,12 @@ export default async function sessions (app: FastifyInstance): Promise<void> {
         }),
         name: SessionInput.properties.name,
         platform: SessionInput.properties.platform
-      }, { additionalProperties: false }),
+      }, {
+        title: 'PairingClaim',
+        description: 'The code, and what the new device is called',
+        examples: [{ code: 'BCDF-GHJK', name: 'Phone', platform: 'Android' }],
+        additionalProperties: false
+      }),
       response: { 201: SignedIn, ...problems }
     }
   }, async (request, reply) => {

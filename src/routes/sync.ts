@@ -23,7 +23,7 @@ const Op = Type.Object({
   }),
   rev: Type.Integer(),
   record: Type.Optional(Type.Unknown({ description: 'With put and join: the record, as GET of it gives it' }))
-})
+}, { title: 'ChangeSetOperation' })
 
 const ChangeSetBody = Type.Object({
   space: Space,
@@ -40,7 +40,7 @@ const ChangeSetBody = Type.Object({
     })
   ),
   ops: Type.Array(Op)
-})
+}, { title: 'ChangeSet' })
 
 /** What a pull answers with, and what the events of a stream hold. */
 export const PulledBody = Type.Object({
@@ -50,7 +50,7 @@ export const PulledBody = Type.Object({
   changes: Type.Array(ChangeSetBody),
   cursor: Type.String({ description: 'Pass it on unchanged, once the changes are kept' }),
   more: Type.Boolean({ description: 'Pull again at once' })
-})
+}, { title: 'Pulled' })
 
 /** A cursor can name a hundred groups. */
 export const SyncCursor = Type.String({ minLength: 1, maxLength: 8192 })
@@ -76,7 +76,7 @@ const PushedBody = Type.Object({
       rev: Type.Optional(Type.Integer())
     })
   )
-})
+}, { title: 'PushResult' })
 
 /**
  * A schema without defaults: inside of oneOf they would not be filled in, and the services have their own.
@@ -96,6 +96,7 @@ function plain (schema: TObject): TObject {
  * One change of any kind that clients may write: told apart by its type, so that an error names the field.
  */
 const Change = {
+  title: 'Change',
   type: 'object',
   discriminator: { propertyName: 'type' },
   required: ['type'],
@@ -112,15 +113,31 @@ const Change = {
           description: 'The revision that the record must have; 0: it must not exist'
         })
       )
-    }, { additionalProperties: false })
+    }, {
+      title: `${resource.replace(/^./, (first) => first.toUpperCase())}Change`,
+      additionalProperties: false
+    })
   )
 }
 
 export const Changes = Type.Array(Type.Unsafe(Change), { minItems: 1 })
+const PUSH_EXAMPLE = {
+  changes: [{
+    type: 'bookmark',
+    id: 'example',
+    act: 'put',
+    record: { url: 'https://example.com/', title: 'Example' }
+  }]
+}
 export const PushBody = Type.Object({
   changes: Changes,
   confirm: Type.Optional(Type.Boolean({ description: 'That the push may delete more than half of a space' }))
-}, { additionalProperties: false })
+}, {
+  title: 'Push',
+  description: 'Changes of one space: all of them, or none',
+  examples: [PUSH_EXAMPLE],
+  additionalProperties: false
+})
 
 /** How far a staged batch is. */
 export const BatchBody = Type.Object({
@@ -137,7 +154,7 @@ export const BatchBody = Type.Object({
   }),
   first: Type.Optional(Type.Integer({ description: 'The change-set of its first part, once committed' })),
   last: Type.Optional(Type.Integer({ description: 'And of its last' }))
-})
+}, { title: 'Batch' })
 
 /** Everything of a user in step: pull what changed, push what one did. */
 export default async function sync (app: FastifyInstance, { limits }: { limits: Limits }): Promise<void> {
@@ -146,6 +163,7 @@ export default async function sync (app: FastifyInstance, { limits }: { limits: 
   app.get<{ Querystring: { cursor?: string, limit: number, wait?: number } }>('/v1/sync', {
     schema: {
       tags,
+      operationId: 'pullChanges',
       summary: 'What changed since a cursor; without one, a snapshot',
       querystring: Type.Object({
         cursor: Type.Optional(SyncCursor),
@@ -171,6 +189,7 @@ export default async function sync (app: FastifyInstance, { limits }: { limits: 
   app.post<{ Body: Push, Querystring: { batch?: boolean } }>('/v1/sync', {
     schema: {
       tags,
+      operationId: 'pushChanges',
       summary: 'Apply changes, all or none',
       description:
         'At most 98, or 97 with an Idempotency-Key. With ?batch=true they are the first of a staged batch of up to 10,000, which is committed later: 201 and its state.',

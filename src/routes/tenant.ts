@@ -12,12 +12,13 @@ const WhoAmI = Type.Object({
     description: 'What your own space holds'
   }),
   limits: Type.Record(Type.String(), Type.Integer())
-})
+}, { title: 'WhoAmI' })
 
 export default async function tenant (app: FastifyInstance, { limits }: { limits: Limits }): Promise<void> {
   app.get('/v1/tenant', {
     schema: {
       tags: ['hub'],
+      operationId: 'getTenant',
       summary: 'Who am I',
       querystring: noQuery,
       response: { 200: WhoAmI, ...problems }

@@ -17,7 +17,7 @@ const Trashed = Type.Object({
   deletedAt: Time,
   expiresAt: Type.String({ format: 'date-time', description: 'Until when it can be restored' }),
   record: Type.Unknown({ description: 'What it was' })
-})
+}, { title: 'TrashItem' })
 
 const RevertedBody = Type.Object({
   n: Type.Integer({ description: 'The change-set that undoes it' }),
@@ -31,7 +31,7 @@ const RevertedBody = Type.Object({
       rev: Type.Optional(Type.Integer())
     })
   )
-})
+}, { title: 'RevertResult' })
 
 /** Undo: what was deleted can be had back for as long as the log is kept. */
 export default async function trash (app: FastifyInstance, { limits }: { limits: Limits }): Promise<void> {
@@ -41,6 +41,7 @@ export default async function trash (app: FastifyInstance, { limits }: { limits:
     schema: {
       tags,
       params: paramsOf(app),
+      operationId: 'listTrash',
       summary: 'What was deleted, the last first',
       querystring: pageQuery({ type: Type.Optional(Kind) }, limits.pageItems),
       response: { 200: pageOf(Trashed), ...problems }
@@ -50,6 +51,7 @@ export default async function trash (app: FastifyInstance, { limits }: { limits:
   app.post<{ Params: { type: Resource, id: string } }>('/trash/:type/:id/restore', {
     schema: {
       tags,
+      operationId: 'restoreRecord',
       summary: 'Bring a deleted record back',
       params: paramsOf(app, { type: Kind, id: DottedId }),
       querystring: noQuery,
@@ -65,6 +67,7 @@ export default async function trash (app: FastifyInstance, { limits }: { limits:
   app.post<{ Params: { n: number } }>('/changes/:n/revert', {
     schema: {
       tags,
+      operationId: 'revertChange',
       summary: 'Undo a change-set',
       params: paramsOf(app, { n: Type.Integer({ minimum: 1, maximum: 999_999_999_999 }) }),
       querystring: noQuery,

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { ScanCommand } from '@aws-sdk/lib-dynamodb'
 import type { FastifyInstance, InjectOptions } from 'fastify'
+import { LRUCache } from 'lru-cache'
 import type { Subject } from '../../src/local/issuer.ts'
 import { shardOf } from '../../src/services/settings.ts'
 import { openClient } from '../../src/store/client.ts'
@@ -96,29 +97,34 @@ export async function fire (
 
 /**
  * What of `secrets` can be read in a text, also through percent-encoding and through base64 within base64.
- * @param own longer strings that the reader has of itself and that hold a secret by their nature: tenant
- *   `abcd` holds `abc`
+ * @param own what the reader has of itself: a secret that is one of these, or stands only within one of them by its
+ *   nature (tenant `abcd` holds `abc`), is none to it
  */
 export function readable (text: string, secrets: readonly string[], own: readonly string[]): string[] {
-  const seen = views(text)
-  return secrets.filter((secret) => {
-    if (!seen.includes(secret)) return false
+  return secretsIn(text, secrets).filter((secret) => {
+    if (own.includes(secret)) return false
     const covers = own.filter((name) => name.includes(secret))
-    return covers.reduce((rest, cover) => rest.replaceAll(cover, '\0'), seen).includes(secret)
+    return covers.reduce((rest, cover) => rest.replaceAll(cover, '\0'), views(text)).includes(secret)
   })
 }
 
-/** Long texts are those of the documentation, the same again and again. */
-const long = new Map<string, string>()
+/** Answers are the same again and again: refusals, and the long texts of the documentation. */
+const known = new WeakMap<readonly string[], LRUCache<string, readonly string[]>>()
 
-/** A text, and after it all that can be decoded from it. */
-function views (text: string): string {
-  const known = long.get(text)
-  if (known !== undefined) return known
-  const found = decoded(text, 3).join('\n')
-  if (text.length > 2000 && long.size < 100) long.set(text, found)
+function secretsIn (text: string, secrets: readonly string[]): readonly string[] {
+  const cache = known.get(secrets) ?? new LRUCache<string, readonly string[]>({ max: 1000 })
+  known.set(secrets, cache)
+  let found = cache.get(text)
+  if (found === undefined) {
+    const seen = views(text)
+    found = secrets.filter((secret) => seen.includes(secret))
+    cache.set(text, found)
+  }
   return found
 }
+
+/** A text, and after it all that can be decoded from it. */
+const views = (text: string): string => decoded(text, 3).join('\n')
 
 function decoded (text: string, depth: number): string[] {
   const found = [text]

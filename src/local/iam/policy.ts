@@ -23,6 +23,12 @@ export interface Statement {
 
 type Json = Readonly<Record<string, unknown>>
 type Context = Question['context']
+/**
+ * Whether a condition holds; undefined where IAM's documentation leaves it open, which it does wherever the request
+ * leaves a policy variable unfilled or fills it with nothing. A proof takes the answer that hurts: such a condition
+ * makes no Deny apply, and keeps no Allow from applying.
+ */
+type Held = boolean | undefined
 
 const DOCUMENT = new Set(['Version', 'Statement'])
 const ELEMENTS = new Set(['Sid', 'Effect', 'Principal', 'Action', 'NotAction', 'Resource', 'NotResource',
@@ -79,7 +85,7 @@ function readStatement (statement: Json): Statement {
       }),
     applies: (question) =>
       action(question.action) && resource(question.resource) &&
-      conditions.every((holds) => holds(question.context))
+      (every(conditions, (holds) => holds(question.context)) ?? Effect === 'Allow')
   }
 }
 
@@ -96,7 +102,7 @@ function among (statement: Json, name: 'Action' | 'Resource', flags: string): (v
   return (value) => patterns.some((pattern) => pattern.test(value)) === (given !== undefined)
 }
 
-function readCondition (name: string, key: string, values: readonly string[]): (context: Context) => boolean {
+function readCondition (name: string, key: string, values: readonly string[]): (context: Context) => Held {
   const [, set, operator = ''] = /^(?:(ForAllValues|ForAnyValue):)?(\w+)$/.exec(name) ?? []
   if (!MULTIVALUED.has(key) && !SINGLE.test(key)) throw new Error(`The condition key ${key} is not known`)
   if (operator === 'Null' && set === undefined) {
@@ -111,30 +117,40 @@ function readCondition (name: string, key: string, values: readonly string[]): (
     throw new Error(`The operator ${name} does not go with ${key}`)
   }
   const tests = values.map((value) => matcher(value, comparison === 'Like'))
-  const holds = (value: string, context: Context) =>
-    tests.some((test) => test(value, context)) === (negated === undefined)
+  const holds = (value: string, context: Context): Held => {
+    const met = some(tests, (test) => test(value, context))
+    return negated === undefined ? met : not(met)
+  }
   return (context) => {
     const sent = context[key]
     // Of a key that is not there ForAllValues is true, ForAnyValue is not, and of the others only what is
     // negated.
     if (sent === undefined) return set === undefined ? negated !== undefined : set === 'ForAllValues'
     return set === 'ForAnyValue'
-      ? sent.some((value) => holds(value, context))
-      : sent.every((value) => holds(value, context))
+      ? some(sent, (value) => holds(value, context))
+      : every(sent, (value) => holds(value, context))
   }
 }
 
-/**
- * One value of a condition. A variable that the request does not fill matches nothing; what fills it has no
- * wildcards.
- */
-function matcher (text: string, like: boolean): (value: string, context: Context) => boolean {
+const not = (held: Held): Held => held === undefined ? undefined : !held
+
+function every<T> (list: readonly T[], holds: (item: T) => Held): Held {
+  const all = list.map(holds)
+  if (all.includes(false)) return false
+  return all.includes(undefined) ? undefined : true
+}
+
+const some = <T>(list: readonly T[], holds: (item: T) => Held): Held =>
+  not(every(list, (item) => not(holds(item))))
+
+/** One value of a condition. What fills a variable has no wildcards. */
+function matcher (text: string, like: boolean): (value: string, context: Context) => Held {
   const variables = [...text.matchAll(VARIABLE)].map(([, name]) => name!)
   const strange = variables.find((name) => !PRINCIPAL_TAG.test(name))
   if (strange !== undefined) throw new Error(`The policy variable ${strange} is not known`)
   const pieces = text.split(VARIABLE).filter((_, index) => index % 2 === 0)
   return (value, context) => {
-    if (variables.some((name) => context[name] === undefined)) return false
+    if (variables.some((name) => !context[name]?.[0])) return undefined
     const source = pieces.map((piece, index) =>
       (like ? wildcardSource(piece) : escape(piece)) +
       (index < variables.length ? escape(context[variables[index]!]![0]!) : '')

@@ -32,7 +32,7 @@ export async function removeFolder (
         batchChanges - 1
       } can be deleted at once. Delete some of the folders in it first.`,
       {
-        errors: [{ pointer: 'id', detail: 'holds too much to be deleted at once' }],
+        errors: [{ pointer: 'params/id', detail: 'holds too much to be deleted at once' }],
         limit: { name: 'batchChanges', value: batchChanges, sent: all.length + 1 }
       }
     )

@@ -62,6 +62,10 @@ export async function inSpaceOf (context: Context, [first]: readonly PushedChang
 export const preconditionOf = ({ ifMatch }: PushedChange): Precondition | undefined =>
   ifMatch === undefined ? undefined : ifMatch === 0 ? { ifNoneMatch: true } : { ifMatch: [ifMatch] }
 
+/** Where what is wrong with a record stands in a push: what is in the path of a PUT stands in the change itself. */
+const pointerInto = (index: number, pointer: string) =>
+  `/changes/${index}${pointer.startsWith('params/') ? pointer.slice('params'.length) : `/record${pointer}`}`
+
 /**
  * The puts as they are to be written, by the changes that ask for them. @throws Problem whose pointers lead
  * into the push
@@ -79,7 +83,7 @@ export function prepare (context: Context, changes: readonly PushedChange[]): Ma
     } catch (error) {
       if (!(error instanceof Problem)) throw error
       const errors = (error.extras.errors ?? []).map(({ pointer, detail }): Fault => ({
-        pointer: `/changes/${index}/record${pointer}`,
+        pointer: pointerInto(index, pointer),
         detail
       }))
       throw new Problem(error.errorType, `Change ${index}: ${error.message}`, { ...error.extras, errors })

@@ -5,25 +5,67 @@ import { fileURLToPath } from 'node:url'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import fp from 'fastify-plugin'
+import type { Config } from '../../config.ts'
+import { VERSION } from '../../version.ts'
+import { complete } from './complete.ts'
+import { withComponents } from './components.ts'
+
+declare module 'fastify' {
+  interface FastifySchema {
+    /** A body that the route reads by itself: described, and not checked. */
+    'x-request-body'?: object
+  }
+}
+
+/** In the order in which one reads them. */
+const TAGS = [{ name: 'bookmarks', description: 'Bookmarks and folders: yours, and those of your groups' }, {
+  name: 'settings',
+  description: 'Values of any JSON under a name: yours, and those of your groups'
+}, {
+  name: 'sync',
+  description: 'All of a user in step on every device: pull what changed, push what you did'
+}, { name: 'trash', description: 'What was deleted, and how to undo' }, {
+  name: 'groups',
+  description: 'People who share a space: members, roles, invitations'
+}, { name: 'sessions', description: 'Devices, app passwords, and codes that sign a new device in' }, {
+  name: 'public',
+  description: 'Settings that their owners made public: without a token'
+}, { name: 'hub', description: 'The hub itself: limits, health, who am I' }]
 
 /** The tenant's own scope, of the resource server in template.yaml. */
 export const TENANT_SCOPE = 'sync-hub/tenant'
 
 /** /openapi.json (OpenAPI 3.1), made from the routes' own schemas, and /docs to read and try it. */
-export default fp<{ oauthDomain: string, version: string }>(async (app, { oauthDomain, version }) => {
+type Options = Pick<Config, 'oauthDomain' | 'local' | 'publicUrl'> & {
+  /** The answers that every operation may give. */
+  readonly problems: object
+}
+
+export default fp<Options>(async (app, config) => {
+  const { oauthDomain, local, publicUrl = '/', problems } = config
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
       info: {
         title: 'Sync Hub',
-        version,
+        version: VERSION,
         description:
           "Settings and bookmarks of an app's users, in step on every device; every tenant walled off from every other. Errors are application/problem+json (RFC 9457).",
         license: { name: 'MIT', identifier: 'MIT' }
       },
       components: {
         securitySchemes: {
-          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+          bearer: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'An access token of a trusted issuer (a JWT), or the deviceToken of a session'
+          },
+          basic: {
+            type: 'http',
+            scheme: 'basic',
+            description:
+              'For programs that know nothing else: the user id, and an app password (POST /v1/sessions)'
+          },
           cognito: {
             type: 'oauth2',
             description: 'Cognito user pool: authorization code with PKCE',
@@ -42,9 +84,16 @@ export default fp<{ oauthDomain: string, version: string }>(async (app, { oauthD
           }
         }
       },
-      security: [{ bearer: [] }, { cognito: ['openid', TENANT_SCOPE] }],
-      tags: [{ name: 'bookmarks' }, { name: 'settings' }, { name: 'public', description: 'Without a token' },
-        { name: 'hub' }]
+      servers: [{ url: local ? '/' : publicUrl, description: 'This hub' }],
+      security: [{ bearer: [] }, { basic: [] }, { cognito: ['openid', TENANT_SCOPE] }],
+      tags: TAGS
+    },
+    transformObject: (document) => {
+      const { openapiObject } = document as { openapiObject: { paths: never } }
+      return withComponents({
+        ...openapiObject,
+        paths: complete(openapiObject.paths, problems as never)
+      }) as never
     },
     hideUntagged: true
   })

@@ -28,7 +28,8 @@ import { createReadModels } from './services/bookmarks/read-model.ts'
 import { createSealer } from './engine/cursor.ts'
 import { createWriter } from './engine/writer.ts'
 import { createWatchers } from './engine/watch.ts'
-import type { openClient } from './store/client.ts'
+import { openClient } from './store/client.ts'
+import { createClock } from './store/clock.ts'
 import { openStores } from './store/credentials.ts'
 
 /**
@@ -38,8 +39,11 @@ import { openStores } from './store/credentials.ts'
 export interface Overrides {
   readonly open?: typeof openClient
   readonly sts?: STSClient
+  /** Time itself, which nothing corrects. */
   readonly now?: () => number
   readonly patience?: Patience
+  /** The clock of this machine, which the store's corrects. */
+  readonly clock?: () => number
   readonly logStream?: { write(line: string): void }
   /** Registered beside the routes, before them. */
   readonly plugin?: FastifyPluginAsync
@@ -51,7 +55,15 @@ export interface Overrides {
  */
 export async function buildApp (
   config: Config,
-  { open, sts, now = Date.now, logStream, plugin, patience = PATIENCE }: Overrides = {}
+  {
+    open = openClient,
+    sts,
+    now: given,
+    clock: own,
+    logStream,
+    plugin,
+    patience = PATIENCE
+  }: Overrides = {}
 ): Promise<FastifyInstance> {
   const app = Fastify({
     logger: {
@@ -100,7 +112,9 @@ export async function buildApp (
     (httpPart === 'body' ? strict : lenient).compile(schema as object)
   )
 
-  const stores = openStores(config, { sts, open })
+  const clock = createClock(own)
+  const now = given ?? clock.now
+  const stores = openStores(config, { sts, open: (...client) => clock.listen(open(...client)) })
   const watchers = createWatchers(config.limits.connectionsPerUser)
   const { memoryBytes } = config.limits
   const heavy = createHeavyWork(memoryBytes / 2)
@@ -116,7 +130,8 @@ export async function buildApp (
     sealer: createSealer(config.secret),
     holes: new LRUCache<string, number>({ max: 1000 }),
     seen: new LRUCache<string, number>({ max: 10_000 }),
-    running: new Set<string>()
+    running: new Set<string>(),
+    lines: new Map()
   }
   await app.register(problems)
   await app.register(connections, { bytesPerSecond: config.limits.uploadBytesPerSecond, patience })

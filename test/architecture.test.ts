@@ -92,7 +92,7 @@ t.test('a folder is a privilege', (t) => {
   t.strictSame(
     uses(
       /\.go\(/,
-      /^src\/(?:engine\/(?:rows|list)|services\/(?:public-settings|last-seen)|operations\/(?:tenants|audit|pairings))\.ts$/
+      /^src\/(?:engine\/(?:rows|batch-rows|idempotency-rows|list)|services\/(?:public-settings|last-seen)|operations\/(?:tenants|audit|pairings))\.ts$/
     ),
     [],
     'rows are read and written in few places'
@@ -155,10 +155,10 @@ t.test('every registry is complete', (t) => {
 })
 
 /** Files that are longer than a file should be, and how long they may be: to be split, never to be added to. */
-const LONG = new Map([['src/client/index.ts', 322], ['src/config.ts', 347], ['src/engine/rows.ts', 320], [
-  'src/engine/writer.ts',
-  301
-], ['src/services/bookmarks/import/plan.ts', 253], ['src/services/trash.ts', 262]])
+const LONG = new Map([['src/client/index.ts', 322], ['src/config.ts', 347], ['src/engine/writer.ts', 301], [
+  'src/services/bookmarks/import/plan.ts',
+  253
+], ['src/services/trash.ts', 262]])
 
 t.test('files are small, and say in their name what they do', (t) => {
   for (const { path, text } of files) {

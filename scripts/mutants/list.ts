@@ -304,6 +304,38 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     promise: 'writes',
+    name: 'all who edit one record at once get in the way of each other',
+    suite: 'contention',
+    file: 'src/engine/line.ts',
+    find: 'const done = line.last.then(work)',
+    replace: 'const done = work()'
+  },
+  {
+    promise: 'writes',
+    name: 'a wrong clock stamps what all others write after it',
+    suite: 'clocks',
+    file: 'src/engine/time.ts',
+    find: 'isCredible(at, now) ? Math.max(now, Date.parse(at)) : now',
+    replace: 'Math.max(now, Date.parse(at))'
+  },
+  {
+    promise: 'writes',
+    name: "the store's time is not asked for",
+    suite: 'clocks',
+    file: 'src/store/clock.ts',
+    find: 'ahead = Math.abs(skew) > MAX_SKEW_MS ? skew : 0',
+    replace: 'ahead = Math.abs(skew) > Infinity ? skew : 0'
+  },
+  {
+    promise: 'changes',
+    name: 'a time that no clock can have said decides where a snapshot goes on',
+    suite: 'clocks',
+    file: SNAPSHOT,
+    find: 'isCredible(at, now)',
+    replace: 'at !== String(now)'
+  },
+  {
+    promise: 'writes',
     name: 'most of a space can be deleted by mistake',
     suite: 'sync',
     file: PLAN,

@@ -3,7 +3,8 @@ import { Problem } from '../errors.ts'
 import { transact } from '../store/transact.ts'
 import { Superseded, type Outcome, type SpaceHead, type Write } from './change.ts'
 import { emptyHead, opening, outcomeUnderKey, plan, repeated, type Rules } from './plan.ts'
-import { parseIdempotency, readHead } from './rows.ts'
+import { readHead } from './rows.ts'
+import { parseIdempotency } from './idempotency-rows.ts'
 import type { StagedCommits } from './staged.ts'
 
 /**

@@ -3,6 +3,7 @@ import type { SpaceKey } from '../../entities/fields.ts'
 import type { Config } from '../config.ts'
 import type { Store } from '../store/store.ts'
 import type { Change, Row } from './change.ts'
+import type { Lines } from './line.ts'
 import type { Sealer } from './cursor.ts'
 import type { Watchers } from './watch.ts'
 import type { Writer } from './writer.ts'
@@ -47,6 +48,7 @@ export interface Engine {
   readonly now: () => number
   /** Idempotency keys whose first request is still running in this process. */
   readonly running: Set<string>
+  readonly lines: Lines
 }
 
 /** One request's view of one space, through one tenant's store. */

@@ -5,7 +5,7 @@ import { transact } from '../store/transact.ts'
 import type { SpaceContext } from './context.ts'
 import type { Outcome } from './change.ts'
 import { repeated } from './plan.ts'
-import { checkIdempotency, parseIdempotency, readIdempotency } from './rows.ts'
+import { checkIdempotency, parseIdempotency, readIdempotency } from './idempotency-rows.ts'
 
 const MAX_TRIES = 8
 const PAUSE_MS = 5

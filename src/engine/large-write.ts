@@ -8,15 +8,8 @@ import type { SpaceContext } from './context.ts'
 import { GROUP, ME } from './change-set.ts'
 import { MAX_CHANGES, type Change, type Outcome, type Write } from './change.ts'
 import { KEPT_SECONDS, OPEN_SECONDS, PART_CHANGES, partsOf, type Part } from './batch-parts.ts'
-import {
-  nameOf,
-  putBatch,
-  putBatchPart,
-  readBatch,
-  readNamed,
-  type BatchFields,
-  type BatchRow
-} from './rows.ts'
+import { nameOf, readNamed } from './rows.ts'
+import { putBatch, putBatchPart, readBatch, type BatchFields, type BatchRow } from './batch-rows.ts'
 import { stagedOf, toChange, type StagedChange } from './staged-change.ts'
 import { fitTogether } from './weight.ts'
 

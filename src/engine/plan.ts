@@ -15,11 +15,11 @@ import {
   type SpaceHead,
   type Write
 } from './change.ts'
+import { timeAfter } from './time.ts'
 import { TRANSACTION_BYTES } from './weight.ts'
-import { checkRow, putDirectory, putHead, putIdempotency, putLog, putRow } from './rows.ts'
+import { checkRow, putDirectory, putHead, putLog, putRow } from './rows.ts'
+import { IDEMPOTENCY_SECONDS, putIdempotency } from './idempotency-rows.ts'
 
-/** Kept this long, from the moment of the effect. */
-const IDEMPOTENCY_SECONDS = 24 * 3600
 const DAY_SECONDS = 24 * 3600
 const FEW = 20
 
@@ -58,8 +58,7 @@ export function plan (
   rules: Rules
 ): Planned {
   const n = head.n + 1
-  // Never earlier than the change before it: clocks of several processes disagree, the log's order does not.
-  const at = new Date(Math.max(now, Date.parse(head.at))).toISOString()
+  const at = timeAfter(head, now)
   const expiresAt = Math.floor(Date.parse(at) / 1000) + rules.retentionDays * DAY_SECONDS
   const next = { ...head, n, at, lock: undefined }
   checkAll(write, known, head)

@@ -3,23 +3,12 @@ import type { EntityItem } from 'electrodb'
 import type { AnyEntity, Definition } from '../../entities/definition.ts'
 import { spaceName, type SpaceKey } from '../../entities/fields.ts'
 import { registry, type Resource } from '../../entities/index.ts'
-import {
-  Batch,
-  BatchPart,
-  DirectoryEntry,
-  Head,
-  IdempotencyRow,
-  LogEntry,
-  type LogOp
-} from '../../entities/space.ts'
+import { DirectoryEntry, Head, LogEntry, type LogOp } from '../../entities/space.ts'
 import { Problem } from '../errors.ts'
 import type { Store } from '../store/store.ts'
-import type { Outcome, Row, SpaceHead } from './change.ts'
+import type { Row, SpaceHead } from './change.ts'
 
 export type Entry = EntityItem<typeof LogEntry>
-export type BatchRow = EntityItem<typeof Batch>
-/** A batch without the space that it is staged in. */
-export type BatchFields = Omit<BatchRow, keyof SpaceKey>
 
 /**
  * Strong reads of a space's rows, and the puts that a transaction is made of. The only place that knows both
@@ -169,21 +158,6 @@ export const nameOf = ({ type, id }: Name) => `${type} ${id}`
 
 export const definitionOf = (type: string): Definition => registry[type as Resource]
 
-/**
- * The outcome of an earlier request with this Idempotency-Key; undefined where there is none, or it has
- * expired. 1 RCU.
- */
-export async function readIdempotency (
-  store: Store,
-  space: SpaceKey,
-  key: string,
-  now: number
-): Promise<{ requestHash: string, outcome: Outcome } | undefined> {
-  const { data } = await IdempotencyRow.get({ ...space, key }).go({ ...store, consistent: true })
-  if (data === null || data.expiresAt <= now / 1000) return undefined
-  return { requestHash: data.requestHash, outcome: JSON.parse(data.outcome) as Outcome }
-}
-
 /** HEAD from one state to the next; refused where another writer was first. */
 export function putHead (space: SpaceKey, before: SpaceHead | undefined, after: SpaceHead): object {
   if (before === undefined) return Head.create({ ...space, ...after }).params({ table: '-' })
@@ -227,58 +201,6 @@ export function checkRow (entity: AnyEntity, space: SpaceKey, id: string, rev: n
   ).params({ table: '-' })
 }
 
-/** A batch from one state to the next; refused where its parts or its state are others by now. */
-export function putBatch (space: SpaceKey, before: BatchRow | undefined, after: BatchFields): object {
-  if (before === undefined) return Batch.create({ ...space, ...after }).params({ table: '-' })
-  return Batch.put({ ...space, ...after }).where(({ state, bytes }, { eq }) =>
-    `${eq(state, before.state)} AND ${eq(bytes, before.bytes)}`
-  ).params({ table: '-' })
-}
-
-/** Changes of a batch. */
-export function putBatchPart (
-  space: SpaceKey,
-  part: { id: string, part: number, changes: string, expiresAt: number }
-): object {
-  return BatchPart.create({ ...space, ...part }).params({ table: '-' })
-}
-
-/** A batch, also one that has ended; undefined where there is none. 1 RCU per 4 KB. */
-export async function readBatch (store: Store, space: SpaceKey, id: string): Promise<BatchRow | undefined> {
-  const { data } = await Batch.get({ ...space, id }).go({ ...store, consistent: true })
-  return data ?? undefined
-}
-
-/** The changes of one part, as JSON text; undefined where it is gone. */
-export async function readBatchPart (
-  store: Store,
-  space: SpaceKey,
-  id: string,
-  part: number
-): Promise<string | undefined> {
-  const { data } = await BatchPart.get({ ...space, id, part }).go({ ...store, consistent: true })
-  return data?.changes
-}
-
-/** The outcome under its Idempotency-Key; refused where an unexpired one exists. */
-export function putIdempotency (
-  space: SpaceKey,
-  row: { key: string, requestHash: string, outcome: string, expiresAt: number },
-  now: number
-): object {
-  return IdempotencyRow.put({ ...space, ...row }).where(isFree(now)).params({ table: '-' })
-}
-
-/** Refused where an unexpired outcome exists under an Idempotency-Key. */
-export function checkIdempotency (space: SpaceKey, key: string, now: number): object {
-  return IdempotencyRow.delete({ ...space, key }).where(isFree(now)).params({ table: '-' })
-}
-
-const isFree =
-  (now: number): Parameters<ReturnType<typeof IdempotencyRow.create>['where']>[0] =>
-  ({ requestHash, expiresAt }, { notExists, lte }) =>
-    `${notExists(requestHash)} OR ${lte(expiresAt, Math.floor(now / 1000))}`
-
 /** A row as the store gives it in the refusal of a transaction. */
 export function parseRow (entity: AnyEntity, space: SpaceKey, item: Record<string, unknown>): Row {
   return assertOwn(space, entity.parse({ Item: item }).data as Row)
@@ -287,14 +209,4 @@ export function parseRow (entity: AnyEntity, space: SpaceKey, item: Record<strin
 /** HEAD as the store gives it in the refusal of a transaction. */
 export function parseHead (item: Record<string, unknown>): SpaceHead | undefined {
   return Head.parse({ Item: item }).data ?? undefined
-}
-
-/** The stored outcome of an idempotency row, as the store gives it in the refusal of a transaction. */
-export function parseIdempotency (
-  item: Record<string, unknown>
-): { requestHash: string, outcome: Outcome } | undefined {
-  const { data } = IdempotencyRow.parse({ Item: item })
-  return data === null
-    ? undefined
-    : { requestHash: data.requestHash, outcome: JSON.parse(data.outcome) as Outcome }
 }

@@ -7,6 +7,7 @@ import { recordsAfter } from './list.ts'
 import type { SpaceHead } from './change.ts'
 import { readHead, readLogBackwards } from './rows.ts'
 import type { Op } from './change-set.ts'
+import { isCredible } from './time.ts'
 import type { Position } from './position.ts'
 import { opOf } from './read-changes.ts'
 
@@ -51,9 +52,13 @@ export async function beginSnapshot (store: Store, space: SpaceKey, now: number)
 async function lastSettled (store: Store, space: SpaceKey, head: SpaceHead, now: number): Promise<number> {
   const from = Math.max(head.floor, head.n - RETOLD) + 1
   if (from > head.n) return head.n
-  const isSettled = ({ at }: { at: string }) => Date.parse(head.at) - Date.parse(at) > SETTLED_MS
+  const reference = Math.min(Date.parse(head.at), now)
+  const isSettled = ({ at }: { at: string }) => reference - Date.parse(at) > SETTLED_MS
   for (let attempt = 1;; attempt++) {
-    const entries = await readLogBackwards(store, space, from, head.n, RETOLD)
+    // One that a wrong clock has stamped says nothing of when it was written, nor of what was swept around it.
+    const entries = (await readLogBackwards(store, space, from, head.n, RETOLD)).filter(({ at }) =>
+      isCredible(at, now)
+    )
     const settled = entries.find(isSettled)
     // HEAD's own entry is as young as HEAD: it can't have been swept.
     const lowest = entries.findLast((entry) => !isSettled(entry))?.n ?? head.n

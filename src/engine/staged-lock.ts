@@ -6,7 +6,8 @@ import type { Store } from '../store/store.ts'
 import { transact } from '../store/transact.ts'
 import type { Lock, SpaceHead } from './change.ts'
 import { emptyHead, opening, plan, type Rules } from './plan.ts'
-import { putBatch, putHead, readBatch, readHead } from './rows.ts'
+import { putHead, readHead } from './rows.ts'
+import { putBatch, readBatch } from './batch-rows.ts'
 import type { Job } from './staged-steps.ts'
 
 /** Locks of others that a process watches. */

@@ -2,7 +2,8 @@ import type { SpaceKey } from '../../entities/fields.ts'
 import type { Store } from '../store/store.ts'
 import { knownOf, type Change, type Known, type Row, type SpaceHead } from './change.ts'
 import { plan, type Planned, type Rules } from './plan.ts'
-import { nameOf, readBatchPart, readNamed, type BatchRow } from './rows.ts'
+import { nameOf, readNamed } from './rows.ts'
+import { readBatchPart, type BatchRow } from './batch-rows.ts'
 import { absence, toChange, type StagedChange } from './staged-change.ts'
 
 /** A batch that is committed. */

@@ -5,6 +5,7 @@ import { Problem } from '../errors.ts'
 import { commit as commitAll } from '../engine/commit.ts'
 import type { Context } from './context.ts'
 import { once } from '../engine/idempotency.ts'
+import { inLine } from '../engine/line.ts'
 import { mergePatch } from './merge-patch.ts'
 import { list, type ListQuery, type Page } from '../engine/list.ts'
 import {
@@ -82,15 +83,16 @@ export function collection<R extends TObject, I extends TObject, E extends AnyEn
 
   /** Redoes what was made from a read, on the newer record, until it fits. */
   const edit = (id: string, precondition: Precondition | undefined, make: (row: Row) => Promise<Outcome>) =>
-    retryOnConflict(async () => {
-      const row = await read(id)
-      if (row === undefined || row.deletedAt !== undefined) {
-        throw precondition?.ifMatch === undefined
-          ? notFound(definition.resource)
-          : preconditionFailed(plain, row)
-      }
-      return make(row)
-    })
+    inLine(context, `${definition.resource} ${id}`, () =>
+      retryOnConflict(async () => {
+        const row = await read(id)
+        if (row === undefined || row.deletedAt !== undefined) {
+          throw precondition?.ifMatch === undefined
+            ? notFound(definition.resource)
+            : preconditionFailed(plain, row)
+        }
+        return make(row)
+      }))
 
   function change (id: string, input: Static<I>, precondition?: Precondition): Change {
     rules.check(input, id)

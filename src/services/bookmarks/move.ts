@@ -5,6 +5,7 @@ import { notFound } from '../collection.ts'
 import type { Context } from '../context.ts'
 import { once } from '../../engine/idempotency.ts'
 import { writeAll } from '../../engine/large-write.ts'
+import { inLine } from '../../engine/line.ts'
 import { retryOnConflict } from '../../engine/retry.ts'
 import type { StagedChange } from '../../engine/staged-change.ts'
 
@@ -30,34 +31,37 @@ export async function move (
   { folderId, before, after }: Destination
 ): Promise<void> {
   await once(context, () =>
-    retryOnConflict(async () => {
-      const model = await context.readModels.open(context)
-      const record = model.records.get(id)
-      if (record === undefined) throw notFound('bookmark')
-      const into = folderId === undefined ? record.folderId : folderId ?? undefined
-      if (into !== undefined && folderId !== undefined && !model.folders.has(into)) {
-        throw invalid('/folderId', 'is not the id of a folder')
-      }
-      const beside = (await model.view.tree()).children(
-        into !== undefined && model.folders.has(into) ? into : undefined
-      )
-        .filter((other) => other.id !== id)
-      const place = placeOf(beside, before, after)
-      const between = keyBetween(beside, place)
-      const moved = { ...record, folderId: into }
-      if (between !== undefined) return writeAll(context, [changeOf({ ...moved, position: between })], false)
-      const all = [...beside.slice(0, place), moved, ...beside.slice(place)]
-      const keys = generateNKeysBetween(null, null, all.length)
-      return writeAll(
-        context,
-        all.flatMap((record, index) =>
-          record === moved || record.position !== keys[index]
-            ? changeOf({ ...record, position: keys[index]! })
-            : []
-        ),
-        false
-      )
-    }))
+    inLine(context, 'positions', () =>
+      retryOnConflict(async () => {
+        const model = await context.readModels.open(context)
+        const record = model.records.get(id)
+        if (record === undefined) throw notFound('bookmark')
+        const into = folderId === undefined ? record.folderId : folderId ?? undefined
+        if (into !== undefined && folderId !== undefined && !model.folders.has(into)) {
+          throw invalid('/folderId', 'is not the id of a folder')
+        }
+        const beside = (await model.view.tree()).children(
+          into !== undefined && model.folders.has(into) ? into : undefined
+        )
+          .filter((other) => other.id !== id)
+        const place = placeOf(beside, before, after)
+        const between = keyBetween(beside, place)
+        const moved = { ...record, folderId: into }
+        if (between !== undefined) {
+          return writeAll(context, [changeOf({ ...moved, position: between })], false)
+        }
+        const all = [...beside.slice(0, place), moved, ...beside.slice(place)]
+        const keys = generateNKeysBetween(null, null, all.length)
+        return writeAll(
+          context,
+          all.flatMap((record, index) =>
+            record === moved || record.position !== keys[index]
+              ? changeOf({ ...record, position: keys[index]! })
+              : []
+          ),
+          false
+        )
+      })))
 }
 
 function placeOf (

@@ -5,6 +5,7 @@ import type { Context } from '../context.ts'
 import { once } from '../../engine/idempotency.ts'
 import { writeAll } from '../../engine/large-write.ts'
 import type { ListQuery, Page } from '../../engine/list.ts'
+import { inLine } from '../../engine/line.ts'
 import { retryOnConflict } from '../../engine/retry.ts'
 import type { StagedChange } from '../../engine/staged-change.ts'
 import { byCodeUnits, createPace, sorted } from '../../turns.ts'
@@ -50,29 +51,30 @@ export async function listTags (
 export async function replaceTag (context: Context, tag: string, to: string | undefined): Promise<number> {
   let count = 0
   const { n, results } = await once(context, () =>
-    retryOnConflict(async () => {
-      const tagged = await taggedWith(context, tag)
-      if (tagged.length === 0) throw notFound('tag')
-      const { batchChanges } = context.config.limits
-      if (tagged.length > batchChanges) {
-        throw new Problem(
-          'VALIDATION_FAILED',
-          `${tagged.length} bookmarks have the tag; ${batchChanges} can be changed at once.`,
-          {
-            errors: [{ pointer: '/tag', detail: 'is on too many bookmarks' }],
-            limit: { name: 'batchChanges', value: batchChanges, sent: tagged.length }
-          }
+    inLine(context, 'tags', () =>
+      retryOnConflict(async () => {
+        const tagged = await taggedWith(context, tag)
+        if (tagged.length === 0) throw notFound('tag')
+        const { batchChanges } = context.config.limits
+        if (tagged.length > batchChanges) {
+          throw new Problem(
+            'VALIDATION_FAILED',
+            `${tagged.length} bookmarks have the tag; ${batchChanges} can be changed at once.`,
+            {
+              errors: [{ pointer: '/tag', detail: 'is on too many bookmarks' }],
+              limit: { name: 'batchChanges', value: batchChanges, sent: tagged.length }
+            }
+          )
+        }
+        count = tagged.length
+        return writeAll(
+          context,
+          tagged.map((record) =>
+            retagged(record, [...new Set(record.tags.flatMap((own) => own !== tag ? own : to ?? []))])
+          ),
+          false
         )
-      }
-      count = tagged.length
-      return writeAll(
-        context,
-        tagged.map((record) =>
-          retagged(record, [...new Set(record.tags.flatMap((own) => own !== tag ? own : to ?? []))])
-        ),
-        false
-      )
-    }))
+      })))
   return n > 0 && results.length > 0 ? results.length : count
 }
 

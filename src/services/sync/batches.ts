@@ -8,14 +8,14 @@ import { ME } from '../../engine/change-set.ts'
 import { memberships } from '../memberships.ts'
 import { PreconditionFailed } from '../../engine/change.ts'
 import { KEPT_SECONDS, OPEN_SECONDS, partsOf } from '../../engine/batch-parts.ts'
+import { readHead } from '../../engine/rows.ts'
 import {
   putBatch,
   putBatchPart,
   readBatch,
-  readHead,
   type BatchFields,
   type BatchRow
-} from '../../engine/rows.ts'
+} from '../../engine/batch-rows.ts'
 import type { StagedChange } from '../../engine/staged-change.ts'
 import { assertFit, inSpaceOf, preconditionOf, prepare, type PushedChange } from './changes.ts'
 import { refused } from './push.ts'

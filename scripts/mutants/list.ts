@@ -490,7 +490,7 @@ export const MUTANTS: readonly Mutant[] = [
     promise: 'changes',
     name: 'the index does not follow the log',
     suite: 'bookmarks',
-    file: 'src/services/bookmarks/read-model.ts',
+    file: 'src/services/bookmarks/model.ts',
     find: '  model.index?.add(record)\n',
     replace: ''
   },
@@ -507,8 +507,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'what changed stays in the index as it was',
     suite: 'bookmarks',
     file: 'src/services/bookmarks/search-index.ts',
-    find: '        postings.delete(record)\n',
-    replace: ''
+    find: 'settled.documents[numbers.get(record)!] = undefined',
+    replace: 'void record'
   },
   {
     promise: 'changes',
@@ -563,16 +563,16 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'readModels are kept without their tenant',
     suite: 'bookmarks',
     file: 'src/services/bookmarks/read-model.ts',
-    find: 'spaceName(context.space)',
-    replace: "spaceName({ ...context.space, tenantId: '' })"
+    find: 'nameOf = (context: SpaceContext) => spaceName(context.space)',
+    replace: "nameOf = (context: SpaceContext) => spaceName({ ...context.space, tenantId: '' })"
   },
   {
     promise: 'isolation',
     name: 'readModels are kept without their user',
     suite: 'bookmarks',
     file: 'src/services/bookmarks/read-model.ts',
-    find: 'spaceName(context.space)',
-    replace: "spaceName({ ...context.space, spaceId: '' })"
+    find: 'nameOf = (context: SpaceContext) => spaceName(context.space)',
+    replace: "nameOf = (context: SpaceContext) => spaceName({ ...context.space, spaceId: '' })"
   },
   // Nothing silently changed
   {

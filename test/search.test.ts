@@ -187,7 +187,7 @@ t.test('whatever reads all of a space gives way as it goes, and does no more tha
     ]] as const
   ) {
     const { steps, most } = await measured(async () => {
-      const { status, text } = await reader.get(`/v1/${path}`)
+      const { status } = await reader.get(`/v1/${path}`)
       t.equal(status, 200, status === 200 ? path : second.log.join().slice(-900))
     })
     t.ok(steps >= least, `${path.slice(0, 40)}: all of it is counted (${steps} steps)`)

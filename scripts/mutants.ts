@@ -11,7 +11,7 @@ const USAGE =
 
   npm run mutants -- [--promise isolation] [--suite iam] [--only text] [--jobs 2] [--passed]
 
-  --promise  only those that break it: writes, changes, fidelity, isolation or secrecy; may be given several times
+  --promise  only those that break it: writes, changes, fidelity, isolation, secrecy or load; may be given several times
   --suite    only those that this suite must notice; may be given several times
   --only     only those whose name holds the text
   --jobs     copies beside each other

@@ -24,7 +24,7 @@ export function placesOf (find: string, source: string): { readonly from: number
   return Array.from(matches, ({ index, 0: text }) => ({ from: index, to: index + text.length }))
 }
 
-export const PROMISES = ['writes', 'changes', 'fidelity', 'isolation', 'secrecy'] as const
+export const PROMISES = ['writes', 'changes', 'fidelity', 'isolation', 'secrecy', 'load'] as const
 export type Promised = (typeof PROMISES)[number]
 
 const PLAN = 'src/engine/plan.ts'
@@ -522,7 +522,7 @@ export const MUTANTS: readonly Mutant[] = [
     promise: 'changes',
     name: 'the index does not follow the log',
     suite: 'bookmarks',
-    file: 'src/services/bookmarks/read-model.ts',
+    file: 'src/services/bookmarks/model.ts',
     find: '  model.index?.add(record)\n',
     replace: ''
   },
@@ -539,8 +539,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'what changed stays in the index as it was',
     suite: 'bookmarks',
     file: 'src/services/bookmarks/search-index.ts',
-    find: '        postings.delete(record)\n',
-    replace: ''
+    find: 'settled.documents[numbers.get(record)!] = undefined',
+    replace: 'void record'
   },
   {
     promise: 'changes',
@@ -557,6 +557,71 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/services/bookmarks/read-model.ts',
     find: "act === 'delete' || (model.records.get(id)?.rev ?? 0) < n)",
     replace: "act === 'delete' ? model.records.has(id) : (model.records.get(id)?.rev ?? 0) < n)"
+  },
+  {
+    promise: 'load',
+    name: 'long work never gives way',
+    suite: 'search',
+    file: 'src/turns.ts',
+    find: 'owed = steps >= MOST_STEPS || performance.now() - since > SLICE_MS',
+    replace: 'owed = false'
+  },
+  {
+    promise: 'load',
+    name: 'a search has any number of terms',
+    suite: 'search',
+    file: 'src/services/bookmarks/query.ts',
+    find: 'if (count > MAX_TERMS) {',
+    replace: 'if (count > 10 * MAX_TERMS) {'
+  },
+  {
+    promise: 'load',
+    name: 'a record is read again for each phrase',
+    suite: 'search',
+    file: 'src/services/bookmarks/query.ts',
+    find: 'return sought.every((phrase) => read.some((words) => words.includes(phrase)))',
+    replace:
+      'return sought.every((phrase) => FIELDS.some((field) => { pace.due(texts[field].length / CHARACTERS_A_STEP); return ` ${inOrder(texts[field]).join(" ")} `.includes(phrase) }) || read.length === 0)'
+  },
+  {
+    promise: 'load',
+    name: 'a tenant may upload as much as there is room for',
+    suite: 'heavy-work',
+    file: 'src/services/heavy-work.ts',
+    find: '(own > 0 && own + bytes > uploadBytes / 2)',
+    replace: '(own > 0 && own + bytes > uploadBytes)'
+  },
+  {
+    promise: 'load',
+    name: 'uploads are read before they are admitted',
+    suite: 'heavy-work',
+    file: 'src/routes/bookmark-files.ts',
+    find: 'request.admitUpload(reply, limits.importBytes)',
+    replace: 'void [request, reply]'
+  },
+  {
+    promise: 'load',
+    name: 'an export that nobody reads any more keeps its place',
+    suite: 'heavy-work',
+    file: 'src/services/bookmarks/export/index.ts',
+    find: 'release()\n        leave()',
+    replace: 'release()'
+  },
+  {
+    promise: 'load',
+    name: 'what is held is not counted',
+    suite: 'heavy-work',
+    file: 'src/services/bookmarks/model-cache.ts',
+    find: 'held += bytes',
+    replace: 'held += 0 * bytes'
+  },
+  {
+    promise: 'fidelity',
+    name: 'scripts without spaces are searched by whole runs',
+    suite: 'search',
+    file: 'src/services/bookmarks/words.ts',
+    find: 'if (isAscii(run) || !UNSPACED.test(run)) put(wordAt(index, run))',
+    replace: 'if (isAscii(run) || run.length > 0) put(wordAt(index, run))'
   },
   {
     promise: 'writes',
@@ -595,16 +660,16 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'readModels are kept without their tenant',
     suite: 'bookmarks',
     file: 'src/services/bookmarks/read-model.ts',
-    find: 'spaceName(context.space)',
-    replace: "spaceName({ ...context.space, tenantId: '' })"
+    find: 'nameOf = (context: SpaceContext) => spaceName(context.space)',
+    replace: "nameOf = (context: SpaceContext) => spaceName({ ...context.space, tenantId: '' })"
   },
   {
     promise: 'isolation',
     name: 'readModels are kept without their user',
     suite: 'bookmarks',
     file: 'src/services/bookmarks/read-model.ts',
-    find: 'spaceName(context.space)',
-    replace: "spaceName({ ...context.space, spaceId: '' })"
+    find: 'nameOf = (context: SpaceContext) => spaceName(context.space)',
+    replace: "nameOf = (context: SpaceContext) => spaceName({ ...context.space, spaceId: '' })"
   },
   // Nothing silently changed
   {

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { Problem } from '../errors.ts'
 
@@ -17,12 +17,15 @@ export interface Sealer {
 
 const NONCE = 12
 const TAG = 16
+/** HKDF takes so many bytes; a search or a URL in a filter may have more. */
+const MAX_INFO = 1024
 
 /** @param secret at least 32 characters; cursors of another secret are refused */
 export function createSealer (secret: string): Sealer {
   // A key per binding: a cursor of another user, tenant or list does not decrypt, and no key sees many
   // nonces.
-  const keyOf = (binding: string) => Buffer.from(hkdfSync('sha256', secret, '', `cursor ${binding}`, 32))
+  const keyOf = (binding: string) =>
+    Buffer.from(hkdfSync('sha256', secret, '', infoOf(`cursor ${binding}`), 32))
   return {
     seal (binding, position) {
       const nonce = randomBytes(NONCE)
@@ -53,3 +56,6 @@ export function createSealer (secret: string): Sealer {
     }
   }
 }
+
+const infoOf = (text: string) =>
+  Buffer.byteLength(text) <= MAX_INFO ? text : createHash('sha256').update(text).digest()

@@ -3,6 +3,7 @@ import type { Definition } from '../../../entities/definition.ts'
 import { Problem } from '../../errors.ts'
 import type { CommitRules } from '../../engine/context.ts'
 import type { Change, Known } from '../../engine/change.ts'
+import { createPace, type Pace } from '../../turns.ts'
 import type { ReadModel, ReadModels } from './read-model.ts'
 
 const definition = bookmark as unknown as Definition
@@ -12,6 +13,8 @@ interface Place {
   readonly isFolder: boolean
   readonly folderId: string | undefined
 }
+/** Those above it, and those below. */
+const STEPS_A_FOLDER = 100
 type Places = ReadonlyMap<string, Place | undefined>
 type Folders = ReadonlyMap<string | undefined, readonly string[]>
 
@@ -34,10 +37,13 @@ export function createPlacementRules (readModels: ReadModels): CommitRules {
         changes.filter(({ definition }) => definition.resource === bookmark.resource)
           .map(({ id, act, content }) => [id, act === 'put' ? placeOf(content) : undefined])
       )
-      const below = childrenOf(model, places)
-      const above = new Set(
-        folders.flatMap((change) => [...assertPlace(model, places, below, change.id, pointerOf(change))])
-      )
+      const pace = createPace()
+      const below = await childrenOf(model, places, pace)
+      const above = new Set<string>()
+      for (const change of folders) {
+        for (const id of assertPlace(model, { places, below }, change.id, pointerOf(change))) above.add(id)
+        if (pace.due(STEPS_A_FOLDER)) await pace.turn()
+      }
       return [...above].map((id): Change => {
         const basedOn = knownOn(model, id)
         return { definition, id, act: 'check', content: {}, ...basedOn && { basedOn } }
@@ -58,8 +64,12 @@ export function createPlacementRules (readModels: ReadModels): CommitRules {
       const places: Places = new Map(
         written.map((row) => [row.id, row.deletedAt === undefined ? placeOf(row) : undefined])
       )
-      const below = childrenOf(model, places)
-      for (const { id } of folders) assertPlace(model, places, below, id, '')
+      const pace = createPace()
+      const below = await childrenOf(model, places, pace)
+      for (const { id } of folders) {
+        assertPlace(model, { places, below }, id, '')
+        if (pace.due(STEPS_A_FOLDER)) await pace.turn()
+      }
     }
   }
 }
@@ -86,8 +96,7 @@ function knownOn ({ records }: ReadModel, id: string): Known | undefined {
  */
 function assertPlace (
   model: ReadModel,
-  places: Places,
-  below: Folders,
+  { places, below }: { readonly places: Places, readonly below: Folders },
   id: string,
   pointer: string
 ): Set<string> {
@@ -128,14 +137,19 @@ function assertPlace (
 }
 
 /** Ids of folders by the folder they are in, as they will be. */
-function childrenOf (model: ReadModel, places: Places): Folders {
+async function childrenOf (model: ReadModel, places: Places, pace: Pace): Promise<Folders> {
   const children = new Map<string | undefined, string[]>()
   const add = (id: string, folderId: string | undefined) => {
     const beside = children.get(folderId)
     if (beside === undefined) children.set(folderId, [id])
     else beside.push(id)
   }
-  for (const id of model.folders) if (!places.has(id)) add(id, model.records.get(id)!.folderId)
+  for (const id of [...model.folders]) {
+    // Others may change what is not looked at yet: their write is what the transaction then finds.
+    const record = places.has(id) ? undefined : model.records.get(id)
+    if (record !== undefined) add(id, record.folderId)
+    if (pace.due()) await pace.turn()
+  }
   for (const [id, place] of places) if (place?.isFolder === true) add(id, place.folderId)
   return children
 }

@@ -124,7 +124,7 @@ export function createReadModels (maxBytes: number, heavy: HeavyWork): ReadModel
   }
 
   function open (context: SpaceContext, indexed = false): Promise<ReadModel> {
-    const name = spaceName(context.space)
+    const name = nameOf(context)
     const flight = flights.get(name) ?? { indexed: false }
     flights.set(name, flight)
     flight.indexed ||= indexed
@@ -141,7 +141,7 @@ export function createReadModels (maxBytes: number, heavy: HeavyWork): ReadModel
   return {
     open,
     async hold (context) {
-      const name = spaceName(context.space)
+      const name = nameOf(context)
       const model = await open(context) as Filled
       const { view } = model
       const one = held.get(view) ?? { bytes: sizeOf({ ...model, index: undefined }), readers: 0 }
@@ -210,3 +210,6 @@ async function advance (context: SpaceContext, model: Filled, mayBeFar: boolean)
     await pace.turn()
   }
 }
+
+/** Nothing of one space is shown in another. */
+const nameOf = (context: SpaceContext) => spaceName(context.space)

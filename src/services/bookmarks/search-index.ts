@@ -68,7 +68,8 @@ export async function createIndex (records: Iterable<BookmarkRecord>): Promise<S
     }
     for (const [term, weight] of weightsOf(record)) put(term, weight)
     for (const label of labelsOf(record)) put(label, 1)
-    const steps = size - before + (record.description?.length ?? 0) / CHARACTERS_A_STEP
+    const { title, url = '', description = '' } = record
+    const steps = size - before + (title.length + url.length + description.length) / CHARACTERS_A_STEP
     if (size >= COLLECTED) flush()
     return steps
   }

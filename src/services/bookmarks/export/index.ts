@@ -4,6 +4,7 @@ import type { Context } from '../../context.ts'
 import { JSON_FORMAT, JSON_VERSION } from '../import/json.ts'
 import type { Format } from '../import/decoding.ts'
 import type { Tree } from '../tree.ts'
+import { CHARACTERS_A_STEP } from '../words.ts'
 import { netscape, type Writing } from './netscape.ts'
 import { xbel } from './xbel.ts'
 
@@ -78,6 +79,7 @@ async function* inPieces (texts: Iterable<string>): AsyncGenerator<string> {
   for (const text of texts) {
     piece.push(text)
     size += text.length
+    pace.due(text.length / CHARACTERS_A_STEP)
     if (size < PIECE) continue
     yield piece.join('')
     ;[piece, size] = [[], 0]

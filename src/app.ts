@@ -20,6 +20,7 @@ import pairing from './plugins/pairing.ts'
 import problems, { send, toProblem } from './plugins/problems.ts'
 import services from './plugins/services.ts'
 import tenant from './plugins/tenant.ts'
+import writeHeaders from './plugins/write-headers.ts'
 import routes from './routes/index.ts'
 import { problems as described } from './routes/schemas.ts'
 import { createPlacementRules } from './services/bookmarks/placement.ts'
@@ -140,6 +141,7 @@ export async function buildApp (
   await app.register(log)
   await app.register(lifecycle)
   await app.register(body)
+  await app.register(writeHeaders)
   if (config.corsOrigins.length > 0) {
     await app.register(cors, {
       origin: [...config.corsOrigins],

@@ -38,6 +38,7 @@ down.misbehave = (_request, response) => {
 }
 
 const hub = await startHub(t, { issuers: entries() })
+hub.expectLog(/"errorType":"KEYS_UNAVAILABLE"/)
 const env = {
   TABLE_NAME: 'none',
   DYNAMODB_ENDPOINT: 'http://127.0.0.1',

@@ -155,7 +155,7 @@ t.test('a client that goes while it sends is no failure of anyone', async (t) =>
   client.socket.resetAndDestroy()
   await gone
   await hub.app.close()
-  t.match(JSON.parse(hub.log.findLast((line) => line.includes('"msg":"request"'))!), { status: 400 })
+  t.notMatch(hub.log.join(''), /"level":"error"/)
 })
 
 t.test('who waits for an answer is not cut off, however long the hub works on it; who does not read one is', async (t) => {

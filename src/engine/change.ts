@@ -54,8 +54,8 @@ export interface Write {
   readonly guarded?: boolean
   /** The part of a staged batch that it is. */
   readonly batch?: { readonly id: string, readonly part: number, readonly parts: number }
-  /** Under the Idempotency-Key keep no contents: those of a whole push may not fit one row. */
-  readonly brief?: boolean
+  /** Under the Idempotency-Key keep no contents, or those of one id: those of a whole push may not fit one row. */
+  readonly brief?: boolean | { readonly but: string }
 }
 
 /**

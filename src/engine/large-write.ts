@@ -28,6 +28,7 @@ const PORTION = 5 * PART_CHANGES
  * otherwise as a staged batch, whose parts follow each other in the log and are told of once all are there.
  * @param changes at most as many and as large as a staged batch may be; `basedOn` each record that is not new
  * @param guarded refuse it where it would delete most of the space
+ * @param brief what is kept under an Idempotency-Key
  * @returns what it did, without contents; of a staged batch the number of its last change-set
  * @throws Superseded where a record has moved on; Problem QUOTA_EXCEEDED, CONFIRMATION_REQUIRED,
  *   CONTENTION, and with an
@@ -36,7 +37,8 @@ const PORTION = 5 * PART_CHANGES
 export async function writeAll (
   context: SpaceContext,
   changes: readonly StagedChange[],
-  guarded: boolean
+  guarded: boolean,
+  brief: NonNullable<Write['brief']> = true
 ): Promise<Outcome> {
   const parts: Part[] = []
   for (let from = 0; from < changes.length; from += PORTION) {
@@ -50,7 +52,7 @@ export async function writeAll (
       changes.filter(({ act, basedOn }) => act === 'delete' || basedOn !== undefined)
     )
     const made = changes.flatMap((change) => toChange(change, rows.get(nameOf(change))) ?? [])
-    if (fitTogether(made)) return commit(context, { changes: made, guarded, brief: true })
+    if (fitTogether(made)) return commit(context, { changes: made, guarded, brief })
   }
   return stageAll(context, parts, changes.length, guarded)
 }

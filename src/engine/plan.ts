@@ -91,7 +91,7 @@ export function plan (
   })]
   if (write.idempotency !== undefined) {
     puts.push(
-      outcomeUnderKey(write.space, write.idempotency, write.brief === true ? brief(outcome) : outcome, now)
+      outcomeUnderKey(write.space, write.idempotency, kept(outcome, write.brief), now)
     )
   }
   return { head: next, puts, outcome }
@@ -168,13 +168,15 @@ function holds ({ ifMatch, ifNoneMatch }: Precondition = {}, before: Known | und
   return ifMatch === undefined || (live !== undefined && (ifMatch === '*' || ifMatch.includes(live.rev)))
 }
 
-/** What is enough to answer a push again. */
-function brief ({ results, ...outcome }: Outcome): object {
+/** What is enough to answer a request again. */
+function kept (outcome: Outcome, brief: Write['brief'] = false): object {
+  if (brief === false) return outcome
+  const whole = brief === true ? undefined : brief.but
   return {
     ...outcome,
-    results: results.map(({ row: { id, rev, deletedAt }, ...result }) => ({
+    results: outcome.results.map(({ row, ...result }) => ({
       ...result,
-      row: { id, rev, deletedAt }
+      row: row.id === whole ? row : { id: row.id, rev: row.rev, deletedAt: row.deletedAt }
     }))
   }
 }

@@ -6,9 +6,9 @@ import type { Limits } from '../config.ts'
 import { Problem } from '../errors.ts'
 import { matching } from '../services/bookmarks/index.ts'
 import type { Destination } from '../services/bookmarks/move.ts'
-import { etag } from './conditions.ts'
+import { etag, preconditionOf } from './conditions.ts'
 import { recordRoutes } from './records.ts'
-import { idempotentWrite, noQuery, pageOf, pageQuery, paramsOf, problems } from './schemas.ts'
+import { idempotentWrite, matchingWrite, noQuery, pageOf, pageQuery, paramsOf, problems } from './schemas.ts'
 
 /** Characters of a search. */
 const MAX_QUERY = 1000
@@ -136,7 +136,7 @@ export default async function bookmarks (
       summary: 'Put a bookmark or folder into a folder, at a place',
       description: 'At the end, or beside a neighbour. 409 FOLDER_CYCLE where a folder would be in itself.',
       querystring: noQuery,
-      headers: idempotentWrite,
+      headers: matchingWrite,
       body: Type.Object({
         folderId: Type.Optional(
           Type.Union([PlainId, Type.Null()], {
@@ -154,7 +154,11 @@ export default async function bookmarks (
       response: { 200: bookmark.record, ...problems }
     }
   }, async (request, reply) => {
-    const record = await request.space.bookmarks.move(request.params.id, request.body)
+    const record = await request.space.bookmarks.move(
+      request.params.id,
+      request.body,
+      preconditionOf(request)
+    )
     reply.header('etag', etag(record.rev))
     return record
   })

@@ -11,6 +11,7 @@ import {
   conditionalRead,
   conditionalWrite,
   idempotentWrite,
+  matchingOnce,
   noQuery,
   pageOf,
   pageQuery,
@@ -104,7 +105,7 @@ export default async function groups (app: FastifyInstance, { limits }: { limits
       summary: 'End a group',
       description:
         'For everyone: members and invitations go in transactions of some twenty, its owner last. If it is broken off, send it again.',
-      headers: conditionalWrite,
+      headers: matchingOnce,
       response: { 204: Type.Null(), ...problems }
     }
   }, async (request, reply) => {

@@ -5,7 +5,8 @@ import { Member } from '../../entities/group-member.ts'
 import { Membership, RoleName, type Role } from '../../entities/membership.ts'
 import { Invitation } from '../../entities/invitation.ts'
 import type { Limits } from '../config.ts'
-import { idempotentWrite, noQuery, pageOf, pageQuery, problems } from './schemas.ts'
+import { etag, preconditionOf } from './conditions.ts'
+import { idempotentWrite, matchingWrite, noQuery, pageOf, pageQuery, problems } from './schemas.ts'
 import space from './space.ts'
 
 const Invited = Type.Object({
@@ -31,7 +32,7 @@ export default async function members (app: FastifyInstance, { limits }: { limit
     tags,
     params: Type.Object({ groupId: PlainId, userId: PlainId }),
     querystring: noQuery,
-    headers: idempotentWrite
+    headers: matchingWrite
   }
   const gone = { 204: Type.Null(), ...problems }
   await app.register(space)
@@ -61,7 +62,12 @@ export default async function members (app: FastifyInstance, { limits }: { limit
       }),
       response: { 200: Member, ...problems }
     }
-  }, ({ group, params, body }) => group.members.setRole(params.userId, body.role))
+  }, async (request, reply) => {
+    const { group, params, body } = request
+    const member = await group.members.setRole(params.userId, body.role, preconditionOf(request))
+    reply.header('etag', etag(member.rev))
+    return member
+  })
 
   app.delete<OfOne>('/v1/groups/:groupId/members/:userId', {
     config: { action: 'read' },
@@ -73,8 +79,9 @@ export default async function members (app: FastifyInstance, { limits }: { limit
         'Oneself may always go, others only an owner takes out. A group keeps an owner: 409 LAST_OWNER.',
       response: gone
     }
-  }, async ({ group, params }, reply) => {
-    await group.members.remove(params.userId)
+  }, async (request, reply) => {
+    const { group, params } = request
+    await group.members.remove(params.userId, preconditionOf(request))
     return reply.code(204).send()
   })
 
@@ -109,8 +116,9 @@ export default async function members (app: FastifyInstance, { limits }: { limit
   app.delete<OfOne>('/v1/groups/:groupId/invitations/:userId', {
     config: manage,
     schema: { ...one, operationId: 'deleteInvitation', summary: 'Take an invitation back', response: gone }
-  }, async ({ group, params }, reply) => {
-    await group.members.withdraw(params.userId)
+  }, async (request, reply) => {
+    const { group, params } = request
+    await group.members.withdraw(params.userId, preconditionOf(request))
     return reply.code(204).send()
   })
 

@@ -69,18 +69,21 @@ export const pageQuery = (properties: Record<string, TSchema>, most: number): TO
 export const conditionalRead = Type.Object({
   'if-none-match': Type.Optional(Type.String({ description: 'An ETag: 304 where the record is still that' }))
 })
+const ifMatch = Type.Optional(Type.String({ description: 'The ETag that the record must have' }))
+const idempotencyKey = Type.Optional(
+  Type.String({ description: 'Repeat the request with the same key, and it happens once' })
+)
+/** What a write takes: any header of these that its schema leaves out is refused (plugins/write-headers.ts). */
 export const conditionalWrite = Type.Object({
-  'if-match': Type.Optional(Type.String({ description: 'The ETag that the record must have' })),
+  'if-match': ifMatch,
   'if-none-match': Type.Optional(Type.String({ description: '* : the record must not exist' })),
-  'idempotency-key': Type.Optional(
-    Type.String({ description: 'Repeat the request with the same key, and it happens once' })
-  )
+  'idempotency-key': idempotencyKey
 })
-export const idempotentWrite = Type.Object({
-  'idempotency-key': Type.Optional(
-    Type.String({ description: 'Repeat the request with the same key, and it happens once' })
-  )
-})
+/** Of a record that is there. */
+export const matchingWrite = Type.Object({ 'if-match': ifMatch, 'idempotency-key': idempotencyKey })
+/** Of what can't be repeated under a key: who sends it again is told that it is gone. */
+export const matchingOnce = Type.Object({ 'if-match': ifMatch })
+export const idempotentWrite = Type.Object({ 'idempotency-key': idempotencyKey })
 
 /** Query parameters where a route has none. */
 export const noQuery = Type.Object({}, { additionalProperties: false })

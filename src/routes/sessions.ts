@@ -1,10 +1,9 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from 'typebox'
 import { mergePatchOf } from '../../entities/definition.ts'
 import { PlainId, Time } from '../../entities/fields.ts'
 import { Session, SessionInput } from '../../entities/session.ts'
 import type { Config } from '../config.ts'
-import { Problem } from '../errors.ts'
 import { etag, preconditionOf } from './conditions.ts'
 import { conditionalWrite, idempotentWrite, noQuery, problems } from './schemas.ts'
 
@@ -41,7 +40,6 @@ export default async function sessions (
   }, async ({ services }) => ({ items: await services.sessions.list() }))
 
   app.post<{ Body: Input }>('/v1/sessions', {
-    preHandler: onceOnly,
     schema: {
       tags,
       operationId: 'createSession',
@@ -126,7 +124,7 @@ export default async function sessions (
   })
 
   app.post('/v1/pairings', {
-    preHandler: [onceOnly, (request, reply) => app.limitPairings(request, reply)],
+    preHandler: (request, reply) => app.limitPairings(request, reply),
     schema: {
       tags,
       operationId: 'createPairing',
@@ -156,7 +154,6 @@ export default async function sessions (
   app.post<{ Body: Input & { code: string } }>('/v1/pairings/claim', {
     config: { public: true },
     onRequest: (request, reply) => app.limitClaims(request, reply),
-    preHandler: onceOnly,
     schema: {
       tags,
       security: [],
@@ -185,14 +182,5 @@ export default async function sessions (
     const signedIn = await request.claim(code, device)
     reply.code(201)
     return signedIn
-  })
-}
-
-/** What is shown once can't be shown again. */
-async function onceOnly ({ headers }: FastifyRequest): Promise<void> {
-  if (headers['idempotency-key'] === undefined) return
-  const detail = 'is not taken here: the answer holds what is shown once, and is kept nowhere'
-  throw new Problem('VALIDATION_FAILED', `Idempotency-Key ${detail}.`, {
-    errors: [{ pointer: 'headers/idempotency-key', detail }]
   })
 }

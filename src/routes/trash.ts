@@ -4,8 +4,8 @@ import type { Definition } from '../../entities/definition.ts'
 import { DottedId, Time } from '../../entities/fields.ts'
 import { registry, type Resource } from '../../entities/index.ts'
 import type { Limits } from '../config.ts'
-import { etag } from './conditions.ts'
-import { idempotentWrite, noQuery, pageOf, pageQuery, paramsOf, problems } from './schemas.ts'
+import { etag, preconditionOf } from './conditions.ts'
+import { idempotentWrite, matchingWrite, noQuery, pageOf, pageQuery, paramsOf, problems } from './schemas.ts'
 
 const kinds = (Object.values(registry) as unknown as Definition[]).filter(({ pushable }) => pushable)
 const Kind = Type.Union(kinds.map(({ resource }) => Type.Literal(resource)))
@@ -53,13 +53,18 @@ export default async function trash (app: FastifyInstance, { limits }: { limits:
       tags,
       operationId: 'restoreRecord',
       summary: 'Bring a deleted record back',
+      description: 'If-Match takes the number of the change-set that deleted it, as the trash has it: "7".',
       params: paramsOf(app, { type: Kind, id: DottedId }),
       querystring: noQuery,
-      headers: idempotentWrite,
+      headers: matchingWrite,
       response: { 200: Type.Union(kinds.map(({ record }) => record)), ...problems }
     }
   }, async (request, reply) => {
-    const restored = await request.space.trash.restore(request.params.type, request.params.id)
+    const restored = await request.space.trash.restore(
+      request.params.type,
+      request.params.id,
+      preconditionOf(request)
+    )
     reply.header('etag', etag(restored.rev))
     return restored
   })

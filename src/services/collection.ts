@@ -160,6 +160,15 @@ export function preconditionFailed (definition: Definition, row: Row | undefined
   })
 }
 
+/**
+ * If-Match of a write that the hub itself makes of what it read: the change is based on that row, so that none comes
+ * between.
+ * @throws Problem PRECONDITION_FAILED
+ */
+export function assertMatches (definition: Definition, row: Row, { ifMatch = '*' }: Precondition = {}): void {
+  if (ifMatch !== '*' && !ifMatch.includes(row.rev)) throw preconditionFailed(definition, row)
+}
+
 /** What of a record a client may send: the PUT body that would make it. */
 export function inputOf (definition: Pick<Definition, 'input'>, record: unknown): object {
   const names = Object.keys(definition.input.properties)

@@ -2,7 +2,7 @@ import type { Definition } from '../../entities/definition.ts'
 import type { Resource } from '../../entities/index.ts'
 import type { LogOp } from '../../entities/space.ts'
 import { Problem } from '../errors.ts'
-import { notFound } from './collection.ts'
+import { assertMatches, notFound } from './collection.ts'
 import { commit } from '../engine/commit.ts'
 import type { Context } from './context.ts'
 import { once } from '../engine/idempotency.ts'
@@ -15,6 +15,7 @@ import {
   removal,
   type Change,
   type Outcome,
+  type Precondition,
   type Row
 } from '../engine/change.ts'
 import {
@@ -168,12 +169,13 @@ export function trash (context: Context) {
      * Brings a record back as it was when it was deleted.
      * @returns the record @throws Problem NOT_FOUND where it is not in the trash; QUOTA_EXCEEDED, CONTENTION
      */
-    async restore (type: Resource, id: string): Promise<{ rev: number }> {
+    async restore (type: Resource, id: string, precondition?: Precondition): Promise<{ rev: number }> {
       const definition = definitionOf(type)
       const { results: [restored] } = await once(context, () =>
         retryOnConflict(async () => {
           const row = await readRow(store, definition, space, id)
           if (!isKept(row)) throw notFound(`deleted ${type}`)
+          assertMatches(definition, row, precondition)
           return commit(context, { changes: [restoration(definition, row)] })
         }))
       return definition.present(restored!.row) as { rev: number }

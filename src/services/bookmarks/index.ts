@@ -8,6 +8,7 @@ import {
 import { Problem } from '../../errors.ts'
 import { collection, type Collection } from '../collection.ts'
 import type { Context } from '../context.ts'
+import type { Precondition } from '../../engine/change.ts'
 import type { ListQuery, Page } from '../../engine/list.ts'
 import { LARGE_IMPORT } from '../heavy-work.ts'
 import { listDuplicates, type Duplicates } from './duplicates.ts'
@@ -33,7 +34,7 @@ export interface Bookmarks extends Collection<typeof Bookmark, typeof BookmarkIn
    */
   list(query: ListQuery<BookmarkRecord>): Promise<Page<Found>>
   /** Puts one into a folder, at a place. @returns it @throws as move */
-  move(id: string, destination: Destination): Promise<BookmarkRecord>
+  move(id: string, destination: Destination, precondition?: Precondition): Promise<BookmarkRecord>
   tags(query: Pick<ListQuery<unknown>, 'limit' | 'cursor'>): Promise<Page<Tagged>>
   /** Renames a tag, or removes it. @returns on how many it was @throws as replaceTag */
   replaceTag(tag: string, to: string | undefined): Promise<number>
@@ -71,10 +72,9 @@ export function bookmarks (context: Context): Bookmarks {
         : query.url !== undefined
         ? ofPage(context, query.url, query)
         : records.list(query),
-    async move (id, destination) {
-      await move(context, id, destination)
-      return records.get(id)
-    },
+    // Of a staged batch nothing is kept but that it was written.
+    move: async (id, destination, precondition) =>
+      await move(context, id, destination, precondition) ?? records.get(id),
     tags: (query) => listTags(context, query),
     replaceTag: (tag, to) =>
       context.heavy.run('rewrite', context.space.tenantId, () => replaceTag(context, tag, to)),

@@ -1,7 +1,8 @@
 import { generateKeyBetween, generateNKeysBetween } from 'fractional-indexing'
 import { bookmark, type BookmarkRecord } from '../../../entities/bookmark.ts'
 import { Problem } from '../../errors.ts'
-import { notFound } from '../collection.ts'
+import type { Precondition, Row } from '../../engine/change.ts'
+import { assertMatches, notFound } from '../collection.ts'
 import type { Context } from '../context.ts'
 import { once } from '../../engine/idempotency.ts'
 import { writeAll } from '../../engine/large-write.ts'
@@ -23,19 +24,23 @@ export interface Destination {
 /**
  * Puts a bookmark or folder into a folder, at a place in its order. That is one record written, but where a
  * neighbour has no position to stand beside: then all in the folder get one.
- * @throws Problem NOT_FOUND, VALIDATION_FAILED, FOLDER_CYCLE, and those of a write
+ * @returns it, as this request has made it: also where it is repeated under its key, whatever came after
+ * @throws Problem NOT_FOUND, PRECONDITION_FAILED, VALIDATION_FAILED, FOLDER_CYCLE, and those of a write
  */
 export async function move (
   context: Context,
   id: string,
-  { folderId, before, after }: Destination
-): Promise<void> {
-  await once(context, () =>
+  { folderId, before, after }: Destination,
+  precondition?: Precondition
+): Promise<BookmarkRecord | undefined> {
+  const brief = { but: id }
+  const { results } = await once(context, () =>
     inLine(context, 'positions', () =>
       retryOnConflict(async () => {
         const model = await context.readModels.open(context)
         const record = model.records.get(id)
         if (record === undefined) throw notFound('bookmark')
+        assertMatches(bookmark, record as unknown as Row, precondition)
         const into = folderId === undefined ? record.folderId : folderId ?? undefined
         if (into !== undefined && folderId !== undefined && !model.folders.has(into)) {
           throw invalid('/folderId', 'is not the id of a folder')
@@ -48,7 +53,7 @@ export async function move (
         const between = keyBetween(beside, place)
         const moved = { ...record, folderId: into }
         if (between !== undefined) {
-          return writeAll(context, [changeOf({ ...moved, position: between })], false)
+          return writeAll(context, [changeOf({ ...moved, position: between })], false, brief)
         }
         const all = [...beside.slice(0, place), moved, ...beside.slice(place)]
         const keys = generateNKeysBetween(null, null, all.length)
@@ -59,9 +64,12 @@ export async function move (
               ? changeOf({ ...record, position: keys[index]! })
               : []
           ),
-          false
+          false,
+          brief
         )
       })))
+  const row = results.find((result) => result.row.id === id)?.row
+  return row === undefined ? undefined : bookmark.present(row as never)
 }
 
 function placeOf (

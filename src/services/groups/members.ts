@@ -1,12 +1,13 @@
 import type { Static } from 'typebox'
 import { member, type Member } from '../../../entities/group-member.ts'
 import type { Role } from '../../../entities/membership.ts'
-import { notFound } from '../collection.ts'
+import { Problem } from '../../errors.ts'
+import { assertMatches, notFound } from '../collection.ts'
 import type { Context } from '../context.ts'
 import { once } from '../../engine/idempotency.ts'
 import { list, type Page } from '../../engine/list.ts'
 import { assertMay } from '../memberships.ts'
-import { contentOf } from '../../engine/change.ts'
+import { contentOf, type Precondition } from '../../engine/change.ts'
 import { readRow } from '../../engine/rows.ts'
 import { retryOnConflict } from '../../engine/retry.ts'
 import {
@@ -27,9 +28,13 @@ export type MemberRecord = Static<typeof Member>
 export function members (context: Context & { readonly role: Role }) {
   const { store, space, userId, role } = context
 
-  async function goes (id: string, state: MemberRow['state']): Promise<void> {
+  async function goes (id: string, state: MemberRow['state'], precondition?: Precondition): Promise<void> {
     await once(context, async () => {
-      const outcome = await dismiss(context, space, [id], (member) => member.state === state)
+      const outcome = await dismiss(context, space, [id], (row) => {
+        if (row.state !== state) return false
+        assertMatches(KIND.member, row, precondition)
+        return true
+      })
       if (outcome === undefined) throw notFound(state === 'active' ? 'member' : 'invitation')
       return outcome
     })
@@ -53,7 +58,7 @@ export function members (context: Context & { readonly role: Role }) {
      * Changes what a member may do.
      * @throws Problem NOT_FOUND, LAST_OWNER
      */
-    async setRole (id: string, to: Role): Promise<MemberRecord> {
+    async setRole (id: string, to: Role, precondition?: Precondition): Promise<MemberRecord> {
       const own = userSpace(context, id)
       const { results } = await once(
         context,
@@ -65,6 +70,7 @@ export function members (context: Context & { readonly role: Role }) {
               if (
                 !isLive(found) || !isLive(pointer) || (found as MemberRow).state !== 'active'
               ) throw notFound('member')
+              assertMatches(KIND.member, found, precondition)
               const owners = Number(to === 'owner') - Number((found as MemberRow).role === 'owner')
               return commitSides(context, [[space, [
                 written(KIND.member, id, found, { ...contentOf(found), role: to }),
@@ -76,13 +82,22 @@ export function members (context: Context & { readonly role: Role }) {
     },
     /**
      * Takes a member out; anyone may take oneself out.
-     * @throws Problem NOT_FOUND, UNAUTHORIZED_ACCESS, LAST_OWNER
+     * @throws Problem NOT_FOUND, UNAUTHORIZED_ACCESS, PRECONDITION_FAILED, LAST_OWNER
      */
-    async remove (id: string): Promise<void> {
+    async remove (id: string, precondition?: Precondition): Promise<void> {
       if (id !== userId) assertMay(role, 'manage')
-      await goes(id, 'active')
+      else if (context.idempotency !== undefined) throw leavesOnce()
+      await goes(id, 'active', precondition)
     },
     /** Takes an invitation back. @throws Problem NOT_FOUND where there is none, or it was accepted */
-    withdraw: (id: string): Promise<void> => goes(id, 'invited')
+    withdraw: (id: string, precondition?: Precondition): Promise<void> => goes(id, 'invited', precondition)
   }
+}
+
+/** Who has left finds no group that could answer again. */
+function leavesOnce (): Problem {
+  const detail = 'is not taken by who leaves: sent again, it is told that there is no such group'
+  return new Problem('VALIDATION_FAILED', `idempotency-key ${detail}.`, {
+    errors: [{ pointer: 'headers/idempotency-key', detail }]
+  })
 }

@@ -1,13 +1,14 @@
-import { randomUUID } from 'node:crypto'
 import { spaceKey } from '../../../entities/fields.ts'
 import { Problem } from '../../errors.ts'
 import { transact } from '../../store/transact.ts'
 import { notFound } from '../collection.ts'
 import type { Context } from '../context.ts'
 import { ME } from '../../engine/change-set.ts'
+import { once } from '../../engine/idempotency.ts'
+import { outcomeUnderKey } from '../../engine/plan.ts'
 import { memberships } from '../memberships.ts'
 import { PreconditionFailed } from '../../engine/change.ts'
-import { KEPT_SECONDS, OPEN_SECONDS, partsOf } from '../../engine/batch-parts.ts'
+import { partsOf } from '../../engine/batch-parts.ts'
 import { readHead } from '../../engine/rows.ts'
 import {
   putBatch,
@@ -18,25 +19,8 @@ import {
 } from '../../engine/batch-rows.ts'
 import type { StagedChange } from '../../engine/staged-change.ts'
 import { assertFit, inSpaceOf, preconditionOf, prepare, type PushedChange } from './changes.ts'
+import { begun, endOf, newBatch, type BatchStatus } from './new-batch.ts'
 import { refused } from './push.ts'
-
-/** How far a staged batch is. */
-export interface BatchStatus {
-  readonly id: string
-  readonly state: 'open' | 'committing' | 'committed'
-  readonly space: string
-  /** Changes that are staged. */
-  readonly changes: number
-  readonly bytes: number
-  /** Changes of it that are committed. */
-  readonly committed: number
-  readonly createdAt: string
-  /** An open batch is abandoned then. */
-  readonly expiresAt: string
-  /** Once committed: the change-sets of its first and last part. */
-  readonly first?: number
-  readonly last?: number
-}
 
 /** Batches of changes that are too many for one push: staged, invisible, and then committed. */
 export function batches (context: Context) {
@@ -53,7 +37,6 @@ export function batches (context: Context) {
     return batch
   }
 
-  const endOf = ({ createdAt }: Pick<BatchRow, 'createdAt'>) => Date.parse(createdAt) + OPEN_SECONDS * 1000
   const spaceOf = async ({ target }: BatchRow) => (await memberships(context).enter(target, 'read')).space
   const lockOf = async (batch: BatchRow) => {
     const lock = (await readHead(store, await spaceOf(batch)))?.lock
@@ -94,7 +77,8 @@ export function batches (context: Context) {
   async function stage (
     before: BatchRow | undefined,
     batch: BatchFields,
-    changes: readonly PushedChange[]
+    changes: readonly PushedChange[],
+    further: (after: BatchFields) => object[] = () => []
   ): Promise<BatchRow> {
     assertFit(changes)
     // Their parts, and the batch, are written in one transaction.
@@ -150,7 +134,7 @@ export function batches (context: Context) {
         expiresAt: batch.expiresAt
       })
     )
-    if (await transact(store, [putBatch(owner, before, after), ...rows]) !== undefined) {
+    if (await transact(store, [putBatch(owner, before, after), ...rows, ...further(after)]) !== undefined) {
       throw new Problem(
         'BATCH_STATE',
         'Another request changed the batch meanwhile. Ask for its state and go on from there.'
@@ -162,18 +146,16 @@ export function batches (context: Context) {
   return {
     /** Begins a batch with its first changes. @throws as `push` does for changes that can't be kept */
     async create (changes: readonly PushedChange[]): Promise<BatchStatus> {
-      const at = now()
-      return status(
-        await stage(undefined, {
-          id: randomUUID(),
-          state: 'open',
-          target: changes[0]!.space ?? ME,
-          sizes: [],
-          bytes: 0,
-          createdAt: new Date(at).toISOString(),
-          expiresAt: Math.floor(at / 1000) + OPEN_SECONDS + KEPT_SECONDS
-        }, changes)
-      )
+      const outcome = await once({ ...context, space: owner }, async () => {
+        const batch = newBatch(now(), changes[0]!.space ?? ME)
+        return begun(
+          await stage(undefined, batch, changes, (after) =>
+            context.idempotency === undefined
+              ? []
+              : [outcomeUnderKey(owner, context.idempotency, begun(after), now())])
+        )
+      })
+      return outcome.results[0]!.row as unknown as BatchStatus
     },
     status: async (id: string): Promise<BatchStatus> => status(await find(id)),
     /**

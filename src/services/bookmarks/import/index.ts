@@ -74,12 +74,6 @@ export async function importFile (
   request: ImportRequest,
   progress: (done: Progress) => void = () => {}
 ): Promise<ImportReport> {
-  if (context.idempotency !== undefined) {
-    const detail = 'is not taken here: an import that is repeated adds nothing'
-    throw new Problem('VALIDATION_FAILED', `Idempotency-Key ${detail}.`, {
-      errors: [{ pointer: 'headers/idempotency-key', detail }]
-    })
-  }
   const { text, encoding } = decode(request.bytes, request.charset)
   const format = request.format ?? formatOf(text)
   const { entries, ignored } = await parse(context, text, format, progress)

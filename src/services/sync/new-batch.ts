@@ -1,0 +1,57 @@
+import { randomUUID } from 'node:crypto'
+import { KEPT_SECONDS, OPEN_SECONDS } from '../../engine/batch-parts.ts'
+import type { Outcome, Row } from '../../engine/change.ts'
+import type { BatchFields } from '../../engine/rows.ts'
+
+/** How far a staged batch is. */
+export interface BatchStatus {
+  readonly id: string
+  readonly state: 'open' | 'committing' | 'committed'
+  readonly space: string
+  /** Changes that are staged. */
+  readonly changes: number
+  readonly bytes: number
+  /** Changes of it that are committed. */
+  readonly committed: number
+  readonly createdAt: string
+  /** An open batch is abandoned then. */
+  readonly expiresAt: string
+  /** Once committed: the change-sets of its first and last part. */
+  readonly first?: number
+  readonly last?: number
+}
+
+/** A batch that nothing is staged in yet. @param target the space that it is for, as clients name it */
+export const newBatch = (now: number, target: string): BatchFields => ({
+  id: randomUUID(),
+  state: 'open',
+  target,
+  sizes: [],
+  bytes: 0,
+  createdAt: new Date(now).toISOString(),
+  expiresAt: Math.floor(now / 1000) + OPEN_SECONDS + KEPT_SECONDS
+})
+
+/** Until when a batch stays open, in milliseconds. */
+export const endOf = ({ createdAt }: Pick<BatchFields, 'createdAt'>): number =>
+  Date.parse(createdAt) + OPEN_SECONDS * 1000
+
+/** What has become of a request that began a batch: its state then, as it is kept under an Idempotency-Key. */
+export function begun (batch: BatchFields): Outcome {
+  const { id, target, sizes, bytes, createdAt } = batch
+  const status: BatchStatus = {
+    id,
+    state: 'open',
+    space: target,
+    changes: sizes.reduce((sum, size) => sum + size, 0),
+    bytes,
+    committed: 0,
+    createdAt,
+    expiresAt: new Date(endOf(batch)).toISOString()
+  }
+  return {
+    n: 1,
+    at: createdAt,
+    results: [{ resource: 'batch', row: status as unknown as Row, created: true }]
+  }
+}

@@ -17,10 +17,7 @@ import {
 
 export { ConfigError } from './environment.ts'
 
-/**
- * The environment, read once into one frozen typed Config. This is the only reader of process.env.
- * Every variable is documented in .env.example (a test compares the two).
- */
+/** The environment, read once into one frozen typed Config. This is the only reader of process.env. */
 
 /**
  * What a trusted issuer's tokens say about the tenant: always the same one, a claim, or the user's own id.
@@ -63,9 +60,8 @@ export interface Limits {
   /** Body of an import, and entries in it. */
   readonly importBytes: number
   readonly importEntries: number
-  /** The pace that a body has to come at, at least, in bytes a second. */
+  /** The pace of a body, in bytes a second; requests a minute, where 0 turns the limit off. */
   readonly uploadBytesPerSecond: number
-  /** Requests a minute; 0 turns the limit off. */
   readonly requestsPerAddress: number
   readonly requestsPerTenant: number
   /** Long polls and event streams of one user at a time, in a process. */

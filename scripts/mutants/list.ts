@@ -906,8 +906,8 @@ export const MUTANTS: readonly Mutant[] = [
     suite: 'operations',
     file: 'src/plugins/problems.ts',
     find:
-      "if (failure === DENIED) return new Problem('UNAUTHORIZED_ACCESS', 'This is not yours to read or write.')",
-    replace: "if (failure === DENIED) return new Problem('NOT_FOUND', 'There is nothing here.')"
+      "if (failure === 'denied') return new Problem('UNAUTHORIZED_ACCESS', 'This is not yours to read or write.')",
+    replace: "if (failure === 'denied') return new Problem('NOT_FOUND', 'There is nothing here.')"
   },
   {
     promise: 'isolation',

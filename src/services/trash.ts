@@ -31,9 +31,8 @@ import {
 import { retryOnConflict } from '../engine/retry.ts'
 import { stagedOf, type StagedChange } from '../engine/staged-change.ts'
 
-/** Log entries that one page looks at, at most: about 50 RCU. */
-const MAX_LOOKED_AT = 1000
-const ENTRIES = 100
+/** Log entries that one page looks at, at most: about 50 RCU; and at a time. */
+const [MAX_LOOKED_AT, ENTRIES] = [1000, 100]
 
 /** A deleted record that can be restored. */
 export interface Trashed {
@@ -47,7 +46,7 @@ export interface Trashed {
   readonly record: unknown
 }
 
-/** What a revert did to one record of the change-set: 200 restored, 204 deleted, 409 left as it is. */
+/** What a revert did to one record: 200 restored, 204 deleted, 409 left as it is. */
 export interface Reverted {
   readonly type: Resource
   readonly id: string

@@ -34,40 +34,43 @@ export async function move (
   precondition?: Precondition
 ): Promise<BookmarkRecord | undefined> {
   const brief = { but: id }
-  const { results } = await once(context, () =>
-    inLine(context, 'positions', () =>
-      retryOnConflict(async () => {
-        const model = await context.readModels.open(context)
-        const record = model.records.get(id)
-        if (record === undefined) throw notFound('bookmark')
-        assertMatches(bookmark, record as unknown as Row, precondition)
-        const into = folderId === undefined ? record.folderId : folderId ?? undefined
-        if (into !== undefined && folderId !== undefined && !model.folders.has(into)) {
-          throw invalid('/folderId', 'is not the id of a folder')
-        }
-        const beside = (await model.view.tree()).children(
-          into !== undefined && model.folders.has(into) ? into : undefined
-        )
-          .filter((other) => other.id !== id)
-        const place = placeOf(beside, before, after)
-        const between = keyBetween(beside, place)
-        const moved = { ...record, folderId: into }
-        if (between !== undefined) {
-          return writeAll(context, [changeOf({ ...moved, position: between })], false, brief)
-        }
-        const all = [...beside.slice(0, place), moved, ...beside.slice(place)]
-        const keys = generateNKeysBetween(null, null, all.length)
-        return writeAll(
-          context,
-          all.flatMap((record, index) =>
-            record === moved || record.position !== keys[index]
-              ? changeOf({ ...record, position: keys[index]! })
-              : []
-          ),
-          false,
-          brief
-        )
-      })))
+  const { results } = await once(
+    context,
+    () =>
+      inLine(context, 'positions', () =>
+        retryOnConflict(async () => {
+          const model = await context.readModels.open(context)
+          const record = model.records.get(id)
+          if (record === undefined) throw notFound('bookmark')
+          assertMatches(bookmark, record as unknown as Row, precondition)
+          const into = folderId === undefined ? record.folderId : folderId ?? undefined
+          if (into !== undefined && folderId !== undefined && !model.folders.has(into)) {
+            throw invalid('/folderId', 'is not the id of a folder')
+          }
+          const beside = (await model.view.tree()).children(
+            into !== undefined && model.folders.has(into) ? into : undefined
+          )
+            .filter((other) => other.id !== id)
+          const place = placeOf(beside, before, after)
+          const between = keyBetween(beside, place)
+          const moved = { ...record, folderId: into }
+          if (between !== undefined) {
+            return writeAll(context, [changeOf({ ...moved, position: between })], false, brief)
+          }
+          const all = [...beside.slice(0, place), moved, ...beside.slice(place)]
+          const keys = generateNKeysBetween(null, null, all.length)
+          return writeAll(
+            context,
+            all.flatMap((record, index) =>
+              record === moved || record.position !== keys[index]
+                ? changeOf({ ...record, position: keys[index]! })
+                : []
+            ),
+            false,
+            brief
+          )
+        }))
+  )
   const row = results.find((result) => result.row.id === id)?.row
   return row === undefined ? undefined : bookmark.present(row as never)
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { KEPT_SECONDS, OPEN_SECONDS } from '../../engine/batch-parts.ts'
 import type { Outcome, Row } from '../../engine/change.ts'
-import type { BatchFields } from '../../engine/rows.ts'
+import type { BatchFields } from '../../engine/batch-rows.ts'
 
 /** How far a staged batch is. */
 export interface BatchStatus {

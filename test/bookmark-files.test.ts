@@ -287,7 +287,10 @@ const filling = fc.record({
   inside: fc.nat(),
   position: fc.option(fc.constantFrom('a0', 'a1', 'a2'), { nil: undefined })
 })
-const library = fc.array(fc.tuple(filling, fc.oneof(address, fc.constant(undefined))), { minLength: 1, maxLength: 14 }).map(
+const library = fc.array(fc.tuple(filling, fc.oneof(address, fc.constant(undefined))), {
+  minLength: 1,
+  maxLength: 14
+}).map(
   (all) =>
     all.map(([{ inside, ...rest }, url], index) => {
       const folders = all.slice(0, index).flatMap(([, url], at) => url === undefined ? [`id${at}`] : [])
@@ -496,7 +499,10 @@ t.test('hostile files are refused or told, never a failure', async (t) => {
     const answer = await importing(person, file, type, '?dryRun=true')
     t.equal(answer.status, status, `${name}: ${answer.text.slice(0, 200)}`)
   }
-  t.match(await importing(person, 'x', 'text/html', ''), { status: 400, body: { errorType: 'NOT_BOOKMARKS' } })
+  t.match(await importing(person, 'x', 'text/html', ''), {
+    status: 400,
+    body: { errorType: 'NOT_BOOKMARKS' }
+  })
   t.match(
     await person.post('/v1/bookmarks/import', 'x', {
       'content-type': 'text/html',

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import { PassThrough, Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
@@ -8,6 +9,7 @@ import { assertIdentity } from '../plugins/body.ts'
 import { tell, toProblem } from '../plugins/problems.ts'
 import { EXPORT_FORMATS, type ExportFormat } from '../services/bookmarks/export/index.ts'
 import { FORMATS, type ImportReport } from '../services/bookmarks/import/index.ts'
+import { readFileBody } from './file-body.ts'
 import { paramsOf, problems } from './schemas.ts'
 
 /** How files are sent. What one is shows in what it holds, whatever it is called. */
@@ -129,8 +131,8 @@ export default async function bookmarkFiles (
     app.removeAllContentTypeParsers()
     app.addContentTypeParser(
       '*',
-      { parseAs: 'buffer', bodyLimit: limits.importBytes },
-      async (request: FastifyRequest, body: Buffer) => {
+      { bodyLimit: limits.importBytes },
+      async (request: FastifyRequest, payload: IncomingMessage) => {
         assertIdentity(request)
         if (!TYPES.has(mediaTypeOf(request))) {
           throw new Problem(
@@ -138,7 +140,7 @@ export default async function bookmarkFiles (
             `Send the file itself as ${[...TYPES].join(', ')}; no form.`
           )
         }
-        return body
+        return readFileBody(payload, limits.importBytes)
       }
     )
 

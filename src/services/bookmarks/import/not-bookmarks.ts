@@ -22,8 +22,8 @@ export function noEntries (format: string): Problem {
 }
 
 /** @param at where: a line, or a member of JSON */
-export function malformed (detail: string, at = ''): Problem {
+export function malformed (detail: string, at = '', cause?: unknown): Problem {
   return new Problem('MALFORMED_BODY', `${detail}${at === '' ? '' : ` (${at})`}.`, {
     errors: [{ pointer: at, detail }]
-  })
+  }, { cause })
 }

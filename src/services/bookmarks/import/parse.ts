@@ -16,7 +16,7 @@ export interface Parsing {
   /** Milliseconds. */
   readonly now: number
   /** Is told how many entries were read. */
-  progress(read: number): void
+  readonly progress: (read: number) => void
 }
 
 /** What was read, and what it was. */

@@ -39,7 +39,9 @@ export function assertText (bytes: Buffer): void {
   }
   // Text in UTF-16 has zero bytes, and some texts hold one for no reason.
   const isUtf16 = /^(?:\xff\xfe|\xfe\xff|[^\0]\0[^\0]\0|\0[^\0]\0[^\0])/.test(head)
-  if (head.includes('\0') && !isUtf16 && !/^(?:\xef\xbb\xbf)?\s*[<{[]/.test(head)) throw notBookmarks('a binary file')
+  if (head.includes('\0') && !isUtf16 && !/^(?:\xef\xbb\xbf)?\s*[<{[]/.test(head)) {
+    throw notBookmarks('a binary file')
+  }
 }
 
 /**
@@ -58,8 +60,11 @@ export function formatOf (text: string): Format {
   if (/<(?:dl|dt|h3|a)[\s>]/i.test(head)) return 'html'
   if (/^\d{1,10}$/.test(head)) throw notBookmarks('a number')
   if (/^\[InternetShortcut\]/im.test(head)) throw notBookmarks('a shortcut of Windows')
-  if (columns.length > 1) {
-    throw notBookmarks('a table without a column of URLs', 'One column has to be called url.')
+  if (columns.length > 2) {
+    throw notBookmarks(
+      'a table without a column of URLs, or plain text',
+      'A table needs a column that is called url.'
+    )
   }
   throw notBookmarks('plain text')
 }

@@ -44,7 +44,7 @@ interface Frame {
  * Reads JSON token by token, and tells of each object in a list when it begins and when it ends. Nothing is
  * kept beyond that, and depth and values are bounded: memory is that of one record and of what holds it.
  */
-export function walkJson (walk: Walk): { write(piece: string): void, end(): void } {
+export function walkJson (walk: Walk): { write: (piece: string) => void, end: () => void } {
   const tokenizer = new Tokenizer({ stringBufferSize: 65_536 })
   const frames: Frame[] = []
   let expects: 'value' | 'key' | 'colon' | 'comma' | 'nothing' = 'value'

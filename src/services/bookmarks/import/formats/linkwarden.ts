@@ -1,10 +1,10 @@
 import { blank, type Collector, type Entry, type Parser } from '../entry.ts'
-import { fill, ignoreRest, namesOf, objectsOf, textOf, type Fields } from './fields.ts'
+import { fill, ignoreRest, isSet, namesOf, objectsOf, textOf, type Fields } from './fields.ts'
 import { parentsFirst } from './hub-json.ts'
 import { walkJson, type Node } from './json-walk.ts'
 
-const KNOWN = new Set(['url', 'name', 'description', 'tags', 'createdAt', 'importDate', 'id', 'collectionId',
-  'updatedAt', 'highlights'])
+const KNOWN = new Set(['type', 'pinned', 'url', 'name', 'description', 'tags', 'createdAt', 'importDate',
+  'id', 'collectionId', 'updatedAt', 'highlights'])
 const SKIPPED = new Set(['textContent'])
 const COLLECTION = new Set(['id', 'name', 'description', 'parentId', 'createdAt'])
 
@@ -41,7 +41,8 @@ export function linkwardenParser (collector: Collector, now: number): Parser {
       texts: [textOf(fields.description), ...highlights.map(({ comment }) => textOf(comment))],
       highlights: highlights.map(({ text }) => textOf(text)),
       tags: namesOf(fields.tags),
-      time: textOf(fields.createdAt) ?? textOf(fields.importDate)
+      time: textOf(fields.createdAt) ?? textOf(fields.importDate),
+      isFavorite: isSet(fields.pinned)
     }, now)
     ignoreRest(collector, fields, KNOWN)
     collector.add(entry)

@@ -169,6 +169,10 @@ export function netscapeParser (
       if (isText && name === 'dt') into.push(text.slice(at, scanner.at))
       return isText && name === 'dt'
     }
+    if (name === 'dd' && /[^\n>]/.test(text[at - 1] ?? '\n')) {
+      into.push(text.slice(at, scanner.at))
+      return true
+    }
     if (name === 'dd' || name === 'hr' || (name === 'h3' && isDated)) return false
     into.push('\n')
     return true

@@ -10,7 +10,7 @@ export interface Records {
   readonly known: ReadonlySet<string>
   /** Members that are too long to be kept until the record ends: contents of pages. */
   readonly skipped?: ReadonlySet<string>
-  fill(entry: Entry, fields: Fields): void
+  readonly fill: (entry: Entry, fields: Fields) => void
 }
 
 /** JSON that is a list of records, each a bookmark. */

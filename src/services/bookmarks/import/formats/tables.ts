@@ -11,8 +11,8 @@ export interface Table {
   /** Columns that come along; all others are counted where they hold something. */
   readonly known: ReadonlySet<string>
   /** Names of the folders that a row is in, the outermost first. */
-  pathOf?(cells: Cells): readonly string[]
-  fill(entry: Entry, cells: Cells): void
+  readonly pathOf?: (cells: Cells) => readonly string[]
+  readonly fill: (entry: Entry, cells: Cells) => void
 }
 
 /** A table with a first line of names and a row for each bookmark. */

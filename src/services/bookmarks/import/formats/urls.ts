@@ -18,7 +18,12 @@ export function urlsParser (text: string, collector: Collector): Parser & { step
       scanner.steps += to - from
       scanner.at = to + 1
       if (url === '' || url.startsWith('#')) continue
-      collector.add({ ...blank('bookmark', undefined, scanner.lineAt(from)), url, title })
+      const entry = collector.add(blank('bookmark', undefined, scanner.lineAt(from)))
+      if (ABSOLUTE.test(url)) Object.assign(entry, { url, title })
+      else {Object.assign(entry, {
+          title: text.slice(from, to).trim(),
+          refused: 'the line begins with no URL'
+        })}
     }
   }
 

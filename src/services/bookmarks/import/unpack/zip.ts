@@ -74,10 +74,11 @@ async function read (bytes: Buffer, entry: Buffer, most: number): Promise<Buffer
     return await inflate(packed, { maxOutputLength: Math.max(1, most) })
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
-      throw new RangeError('more than was allowed')
+      throw new RangeError('more than was allowed', { cause: error })
     }
-    throw broken()
+    throw broken(error)
   }
 }
 
-const broken = () => malformed('The zip archive is broken, cut, or packed in a way that is not read here')
+const broken = (cause?: unknown) =>
+  malformed('The zip archive is broken, cut, or packed in a way that is not read here', '', cause)

@@ -273,7 +273,7 @@ t.test('each format comes in whole, whatever it is sent as; sent again, or out a
 function rowOf (name: string, format: Format, lines: readonly string[], ignored: readonly string[]): string {
   const text = lines.join('\n')
   const comes = [/\/(?: |$)/m.test(text) && 'folders', /> #|" #/.test(text) && 'tags',
-    /\d{4}-\d\d-\d\d$/m.test(text) && 'dates', / "[^>]/.test(text) && 'descriptions',
+    /\d{4}-\d\d-\d\d$/m.test(text) && 'dates', /(?:>|\/) (?:#[^"\n]* )?"(?!>)/.test(text) && 'descriptions',
     / \*/.test(text) && 'favourites', /toread/.test(text) && 'what is to be read',
     /\n> /.test(text.replaceAll('\\n', '\n')) && 'highlights'].filter(Boolean)
   const left = ignored.map((name) => `\`${name}\``).join(', ')

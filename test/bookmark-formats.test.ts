@@ -382,7 +382,7 @@ t.test('archives are unpacked up to a bound, and no further', async (t) => {
   t.ok(deflateRawSync(bomb).length < 100_000)
 })
 
-t.test('whatever the bytes are, an import is no failure of the hub', async (t) => {
+t.test('whatever the bytes are, an import is no failure of the hub', async () => {
   const person = await someone()
   const files = [...CASES.map(({ file }) => typeof file === 'string' ? fixture(file) : file),
     fixture('firefox.html')]
@@ -437,7 +437,7 @@ t.test('whatever the bytes are, an import is no failure of the hub', async (t) =
 /** Reads a text as the hub does. @returns characters that were looked at */
 function stepsOf (format: 'html' | 'pocket' | 'urls', text: string, most = 1e9): number {
   const collector = createCollector(most, () => new Problem('VALIDATION_FAILED', 'too many'))
-  const parser = READERS[format].parser(text, collector, Date.now()) as Parser & { steps(): number }
+  const parser = READERS[format].parser(text, collector, Date.now())
   try {
     for (let at = 0; at < text.length; at += 32_768) parser.write(text.slice(at, at + 32_768))
     parser.end()

@@ -20,7 +20,7 @@ export function timeOf (text: string | undefined, now: number): string | undefin
   const given = text?.trim() ?? ''
   const number = Number(given)
   if (given === '' || number === 0) return undefined
-  const ms = /^\d{8}$/.test(given) || Number.isNaN(number) ? written(given) : counted(number, now)
+  const ms = Number.isNaN(number) ? written(given) : counted(number, now)
   return ms >= 0 && ms <= now + DAY_MS ? new Date(Math.floor(ms)).toISOString() : null
 }
 

@@ -21,13 +21,13 @@ export const FOLDER_LIMITS = { depth: 32, subfolders: 1000 } as const
 
 /**
  * What a bookmark is. A folder holds the records whose `folderId` is its id; where it is left out it is a
- * bookmark.
+ * bookmark. A note is text in the place of a bookmark: what it has of an address no client makes a link of.
  */
-export const BOOKMARK_KINDS = ['bookmark', 'folder'] as const
+export const BOOKMARK_KINDS = ['bookmark', 'folder', 'note'] as const
 
 const content = {
   kind: Type.Optional(
-    Type.Union([Type.Literal('bookmark'), Type.Literal('folder')], {
+    Type.Union([Type.Literal('bookmark'), Type.Literal('folder'), Type.Literal('note')], {
       description: 'A bookmark where it is left out'
     })
   ),
@@ -36,7 +36,15 @@ const content = {
       minLength: 1,
       maxLength: BOOKMARK_LIMITS.url,
       description:
-        'An absolute http, https, ftp or mailto URL; kept as it was sent. Every bookmark has one, and no folder'
+        'An absolute http, https, ftp or mailto URL; kept as it was sent. Every bookmark has one, and no folder or note'
+    })
+  ),
+  address: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: BOOKMARK_LIMITS.url,
+      description:
+        'Of a note alone: what stands in the place of a URL (a bookmarklet, a file, a page of the browser itself). Text: never make a link of it'
     })
   ),
   title: Type.String({ maxLength: BOOKMARK_LIMITS.title }),
@@ -89,6 +97,7 @@ export const BookmarkEntity = new Entity({
     id: plainId,
     kind: { type: BOOKMARK_KINDS },
     url: { type: 'string' },
+    address: { type: 'string' },
     title: { type: 'string', required: true },
     description: { type: 'string' },
     tags: { type: 'list', items: { type: 'string' }, required: true },
@@ -105,9 +114,10 @@ export const bookmark = define({
   input: BookmarkInput,
   entity: BookmarkEntity,
   pushable: true,
-  store: ({ kind, url, title, description, tags = [], folderId, position, favorite }) => ({
+  store: ({ kind, url, address, title, description, tags = [], folderId, position, favorite }) => ({
     kind,
     url,
+    address,
     title,
     description,
     tags,
@@ -116,6 +126,34 @@ export const bookmark = define({
     favorite
   }),
   present: (
-    { id, kind, url, title, description, tags, folderId, position, favorite, rev, createdAt, updatedAt }
-  ) => ({ id, kind, url, title, description, tags, folderId, position, favorite, rev, createdAt, updatedAt })
+    {
+      id,
+      kind,
+      url,
+      address,
+      title,
+      description,
+      tags,
+      folderId,
+      position,
+      favorite,
+      rev,
+      createdAt,
+      updatedAt
+    }
+  ) => ({
+    id,
+    kind,
+    url,
+    address,
+    title,
+    description,
+    tags,
+    folderId,
+    position,
+    favorite,
+    rev,
+    createdAt,
+    updatedAt
+  })
 })

@@ -185,7 +185,7 @@ export function loadConfig (env: Env = process.env): Config {
       spaceRecords: integer(env, 'LIMIT_SPACE_RECORDS', 50_000, 1, 10_000_000),
       spaceBytes: integer(env, 'LIMIT_SPACE_BYTES', 104_857_600, 1, 1e12),
       memoryBytes: integer(env, 'LIMIT_MEMORY_BYTES', 268_435_456, 1, 1e12),
-      importBytes: 10_485_760,
+      importBytes: integer(env, 'LIMIT_IMPORT_BYTES', 10_485_760, 1024, 104_857_600),
       importEntries: 50_000,
       uploadBytesPerSecond: integer(env, 'LIMIT_UPLOAD_BYTES_PER_SECOND', 16_384, 1, 1e9),
       requestsPerAddress: integer(env, 'LIMIT_REQUESTS_PER_ADDRESS', local ? 0 : 1200, 0, 1e9),

@@ -4,7 +4,8 @@
  */
 export const ERRORS = {
   VALIDATION_FAILED: [400, 'The request is not valid'],
-  MALFORMED_BODY: [400, 'The body is not JSON that can be kept unchanged'],
+  MALFORMED_BODY: [400, "The body can't be read, or not be kept unchanged"],
+  NOT_BOOKMARKS: [400, 'The file is none that bookmarks can be read from'],
   MALFORMED_REQUEST: [400, 'The request is not well-formed'],
   URL_NOT_ALLOWED: [400, 'The URL is not one that can be kept'],
   INVALID_CURSOR: [400, 'The cursor is not one that was given out for this list'],

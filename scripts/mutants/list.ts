@@ -656,6 +656,86 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'void refusal'
   },
   {
+    promise: 'fidelity',
+    name: 'a plan reads the live copy',
+    suite: 'bookmark-formats',
+    file: 'src/services/bookmarks/import/plan.ts',
+    find: '{ records: new Map(model.records), folders: new Set(model.folders) }',
+    replace: 'model'
+  },
+  {
+    promise: 'fidelity',
+    name: 'a search is not remembered',
+    suite: 'bookmark-formats',
+    file: 'src/services/bookmarks/import/formats/scanner.ts',
+    find: 'found.set(wanted, at)',
+    replace: 'void found'
+  },
+  {
+    promise: 'fidelity',
+    name: 'no file is too small to be taken',
+    suite: 'bookmark-formats',
+    file: 'src/services/bookmarks/import/parse.ts',
+    find: 'if (all.length === 0) throw',
+    replace: 'if (all.length < 0) throw'
+  },
+  {
+    promise: 'fidelity',
+    name: 'what an archive holds is not bounded',
+    suite: 'bookmark-formats',
+    file: 'src/services/bookmarks/import/unpack/zip.ts',
+    find: '{ maxOutputLength: Math.max(1, most) }',
+    replace: '{}'
+  },
+  {
+    promise: 'fidelity',
+    name: 'a date of the hub itself is believed',
+    suite: 'bookmark-formats',
+    file: 'src/services/bookmarks/import/formats/netscape.ts',
+    find: 'if (createdAt !== undefined) setTime(entry, createdAt, now)',
+    replace: 'if (createdAt !== undefined) entry.createdAt = createdAt'
+  },
+  {
+    promise: 'fidelity',
+    name: 'a spoilt byte is not told',
+    suite: 'bookmark-formats',
+    file: 'src/services/bookmarks/import/parse.ts',
+    find: 'if (spoilt) tellSpoilt(entry, encoding)',
+    replace: 'void tellSpoilt'
+  },
+  {
+    promise: 'fidelity',
+    name: 'folders of one name become one',
+    suite: 'bookmark-formats',
+    file: 'src/services/bookmarks/import/plan-names.ts',
+    find: "if (kind !== 'folder') return single.get(name)",
+    replace: "if (single.has(name) || kind !== 'folder') return single.get(name)"
+  },
+  {
+    promise: 'fidelity',
+    name: 'a second title is dropped silently',
+    suite: 'bookmark-formats',
+    file: 'src/services/bookmarks/import/plan-draft.ts',
+    find: 'if (draft.first !== undefined) tellWhatIsLost(draft.first, entry, merged)',
+    replace: 'void tellWhatIsLost'
+  },
+  {
+    promise: 'fidelity',
+    name: 'a note becomes a link again',
+    suite: 'bookmark-formats',
+    file: 'src/services/bookmarks/exact.ts',
+    find: "...kind === 'note' && { kind, url: undefined }",
+    replace: "...kind === 'note' && { url: 'https://e.example/' }"
+  },
+  {
+    promise: 'fidelity',
+    name: 'JSON is as deep as it likes',
+    suite: 'bookmark-formats',
+    file: 'src/services/bookmarks/import/formats/json-walk.ts',
+    find: 'if (frames.length === MAX_DEPTH) throw',
+    replace: 'if (frames.length === Infinity) throw'
+  },
+  {
     promise: 'isolation',
     name: 'readModels are kept without their tenant',
     suite: 'bookmarks',

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import { PassThrough, Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
@@ -6,21 +7,16 @@ import type { Limits } from '../config.ts'
 import { Problem } from '../errors.ts'
 import { assertIdentity } from '../plugins/body.ts'
 import { tell, toProblem } from '../plugins/problems.ts'
-import { FORMATS, type Format } from '../services/bookmarks/import/decoding.ts'
-import type { ImportReport } from '../services/bookmarks/import/index.ts'
+import { EXPORT_FORMATS, type ExportFormat } from '../services/bookmarks/export/index.ts'
+import { FORMATS, type ImportReport } from '../services/bookmarks/import/index.ts'
+import { readFileBody } from './file-body.ts'
 import { paramsOf, problems } from './schemas.ts'
 
-/** What a file is, by its media type; undefined: by how it begins. */
-const TYPES: Readonly<Record<string, Format | undefined>> = {
-  'text/html': 'html',
-  'application/xml': 'xbel',
-  'text/xml': 'xbel',
-  'application/xbel+xml': 'xbel',
-  'application/x-xbel': 'xbel',
-  'application/json': 'json',
-  'application/octet-stream': undefined,
-  'text/plain': undefined
-}
+/** How files are sent. What one is shows in what it holds, whatever it is called. */
+const TYPES = new Set(['text/html', 'application/xhtml+xml', 'application/xml', 'text/xml',
+  'application/xbel+xml', 'application/x-xbel', 'application/json', 'text/json', 'text/csv',
+  'application/csv', 'text/tab-separated-values', 'application/vnd.ms-excel', 'text/plain', 'text/uri-list',
+  'application/zip', 'application/x-zip-compressed', 'application/x-plist', 'application/octet-stream'])
 const NDJSON = 'application/x-ndjson'
 /** Entries of a report between two turns of the event loop. */
 const PORTION = 500
@@ -50,23 +46,29 @@ const Report = Type.Object({
   })
 }, { title: 'ImportReport' })
 
-const FILE: Readonly<Record<Format, string>> = {
+const EXAMPLES = {
   html:
     '<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<DL><p>\n<DT><A HREF="https://example.com/">Example</A>\n</DL><p>\n',
-  xbel: '<xbel version="1.0"><bookmark href="https://example.com/"><title>Example</title></bookmark></xbel>',
+  xml: '<xbel version="1.0"><bookmark href="https://example.com/"><title>Example</title></bookmark></xbel>',
   json:
-    '{"format":"sync-hub-bookmarks","version":1,"bookmarks":[{"url":"https://example.com/","title":"Example"}]}'
+    '{"format":"sync-hub-bookmarks","version":1,"bookmarks":[{"url":"https://example.com/","title":"Example"}]}',
+  csv: 'title,url\nExample,https://example.com/\n'
 }
+const exampleOf = (type: string) =>
+  Object.entries(EXAMPLES).find(([name]) => type.endsWith(name))?.[1] ?? EXAMPLES.html
 /** The hub reads the bytes itself: only described here. */
 const FILES = {
   required: true,
   description: 'The file itself, no form',
   content: Object.fromEntries(
-    Object.entries(TYPES).map(([type, format = 'html']) => [type, {
-      schema: { type: 'string' },
-      example: FILE[format]
-    }])
+    [...TYPES].map((type) => [type, { schema: { type: 'string' }, example: exampleOf(type) }])
   )
+}
+
+interface ImportQuery {
+  dryRun: boolean
+  folderId?: string
+  inert: 'keep' | 'refuse'
 }
 
 /** Bookmarks as files: those of browsers and services come in, and all go out again. */
@@ -76,7 +78,7 @@ export default async function bookmarkFiles (
 ): Promise<void> {
   const tags = ['bookmarks']
 
-  app.get<{ Querystring: { format: Format } }>('/bookmarks/export', {
+  app.get<{ Querystring: { format: ExportFormat } }>('/bookmarks/export', {
     schema: {
       tags,
       params: paramsOf(app),
@@ -85,7 +87,7 @@ export default async function bookmarkFiles (
       description: 'Streamed. What it gives can be imported again. On Lambda an answer has at most 6 MB.',
       querystring: Type.Object({
         format: Type.Optional(Type.Union(
-          FORMATS.map((format) => Type.Literal(format)),
+          EXPORT_FORMATS.map((format) => Type.Literal(format)),
           {
             default: 'html',
             description:
@@ -129,20 +131,20 @@ export default async function bookmarkFiles (
     app.removeAllContentTypeParsers()
     app.addContentTypeParser(
       '*',
-      { parseAs: 'buffer', bodyLimit: limits.importBytes },
-      async (request: FastifyRequest, body: Buffer) => {
+      { bodyLimit: limits.importBytes },
+      async (request: FastifyRequest, payload: IncomingMessage) => {
         assertIdentity(request)
-        if (!Object.hasOwn(TYPES, mediaTypeOf(request))) {
+        if (!TYPES.has(mediaTypeOf(request))) {
           throw new Problem(
             'UNSUPPORTED_MEDIA_TYPE',
-            `Send the file itself as ${Object.keys(TYPES).join(', ')}; no form.`
+            `Send the file itself as ${[...TYPES].join(', ')}; no form.`
           )
         }
-        return body
+        return readFileBody(payload, limits.importBytes)
       }
     )
 
-    app.post<{ Body: Buffer | undefined, Querystring: { dryRun: boolean, folderId?: string } }>(
+    app.post<{ Body: Buffer | undefined, Querystring: ImportQuery }>(
       '/bookmarks/import',
       {
         bodyLimit: limits.importBytes,
@@ -156,7 +158,7 @@ export default async function bookmarkFiles (
           operationId: 'importBookmarks',
           summary: 'Bring in a file of bookmarks',
           description:
-            `Netscape HTML (every browser and most services), XBEL 1.0, or JSON of the export; at most ${limits.importBytes} bytes (on Lambda 6 MB) and ${limits.importEntries} entries. The same URL in the same folder is one bookmark, so that importing twice adds nothing. With Accept: ${NDJSON} the answer is lines: {"progress":...} and at last {"result":...} or {"problem":...}.`,
+            `What browsers and services export, recognised by what it holds: Netscape HTML, XBEL 1.0, JSON of the export; backups of Firefox (.json, .jsonlz4), the file Bookmarks of Chrome, Safari's zip and plist, JSON of Pinboard, wallabag, Omnivore, Karakeep and Linkwarden, CSV of Pocket, Raindrop and Instapaper, any table with a column of URLs, and lists of URLs. At most ${limits.importBytes} bytes (on Lambda 6 MB) and ${limits.importEntries} entries. The same URL in the same folder is one bookmark, so that importing twice adds nothing. With Accept: ${NDJSON} the answer is lines: {"progress":...} and at last {"result":...} or {"problem":...}.`,
           'x-request-body': FILES,
           querystring: Type.Object({
             dryRun: Type.Optional(
@@ -164,6 +166,13 @@ export default async function bookmarkFiles (
             ),
             folderId: Type.Optional(
               Type.String({ ...PlainId, description: 'The folder to put it into; else the root' })
+            ),
+            inert: Type.Optional(
+              Type.Union([Type.Literal('refuse'), Type.Literal('keep')], {
+                default: 'refuse',
+                description:
+                  'What becomes of a bookmark whose URL is not kept (javascript:, file:, about: ...): refused, or a note that has it as text'
+              })
             )
           }, { additionalProperties: false }),
           response: {
@@ -176,7 +185,7 @@ export default async function bookmarkFiles (
         }
       },
       async (request, reply) => {
-        const { body, query: { dryRun, folderId } } = request
+        const { body, query: { dryRun, folderId, inert } } = request
         if (body === undefined || body.length === 0) {
           throw new Problem('MALFORMED_BODY', 'The body is empty; send a file.', {
             errors: [{ pointer: '', detail: 'is empty' }]
@@ -184,7 +193,7 @@ export default async function bookmarkFiles (
         }
         const charset = /;\s*charset\s*=\s*"?([\w.:-]{1,40})/i.exec(request.headers['content-type'] ?? '')
           ?.[1]
-        const file = { bytes: body, format: TYPES[mediaTypeOf(request)], charset, dryRun, folderId }
+        const file = { bytes: body, charset, dryRun, folderId, keepInert: inert === 'keep' }
         if (request.headers.accept?.includes(NDJSON) !== true) {
           return reply.type('application/json; charset=utf-8').send(
             Readable.from(piecesOf(await request.space.bookmarks.importFile(file)))

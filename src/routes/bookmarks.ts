@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import { bookmark, BOOKMARK_LIMITS } from '../../entities/bookmark.ts'
+import { bookmark, BOOKMARK_KINDS, BOOKMARK_LIMITS } from '../../entities/bookmark.ts'
 import { PlainId } from '../../entities/fields.ts'
 import type { Limits } from '../config.ts'
 import { Problem } from '../errors.ts'
@@ -60,7 +60,7 @@ const query = {
         'Compared by page: without http or https, www., default port, closing slash, fragment and parameters of trackers'
     })
   ),
-  kind: Type.Optional(Type.Union([Type.Literal('bookmark'), Type.Literal('folder')])),
+  kind: Type.Optional(Type.Union(BOOKMARK_KINDS.map((kind) => Type.Literal(kind)))),
   favorite: Type.Optional(Type.Boolean()),
   sort: Type.Optional(Type.Literal('-createdAt', { description: 'Newest first; otherwise by id' }))
 }

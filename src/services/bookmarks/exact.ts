@@ -4,6 +4,8 @@
  * ignore it.
  */
 export interface Exact {
+  kind?: 'note'
+  address?: string
   title?: string
   url?: string
   description?: string
@@ -31,10 +33,16 @@ export function unpackExact (text: string | undefined): Exact {
     return {}
   }
   if (typeof value !== 'object' || value === null) return {}
-  const { title, url, description, tags, favorite, createdAt } = value as Record<string, unknown>
+  const { kind, address, title, url, description, tags, favorite, createdAt } = value as Record<
+    string,
+    unknown
+  >
   return {
+    // A note is text: whoever wrote the file, it can't become a link.
+    ...kind === 'note' && { kind, url: undefined },
+    ...kind === 'note' && typeof address === 'string' && { address },
     ...typeof title === 'string' && { title },
-    ...typeof url === 'string' && { url },
+    ...typeof url === 'string' && kind !== 'note' && { url },
     ...typeof description === 'string' && { description },
     ...Array.isArray(tags) && tags.every((tag) => typeof tag === 'string') && { tags },
     ...typeof favorite === 'boolean' && { favorite },

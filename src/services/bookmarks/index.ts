@@ -12,8 +12,7 @@ import type { Precondition } from '../../engine/change.ts'
 import type { ListQuery, Page } from '../../engine/list.ts'
 import { LARGE_IMPORT } from '../heavy-work.ts'
 import { listDuplicates, type Duplicates } from './duplicates.ts'
-import { exportFile, type Exported } from './export/index.ts'
-import type { Format } from './import/decoding.ts'
+import { exportFile, type Exported, type ExportFormat } from './export/index.ts'
 import { importFile, type ImportReport, type ImportRequest, type Progress } from './import/index.ts'
 import { move, type Destination } from './move.ts'
 import { ofPage, search, type Found } from './search.ts'
@@ -26,7 +25,7 @@ export interface Bookmarks extends Collection<typeof Bookmark, typeof BookmarkIn
   /** Brings a file in. @throws as importFile */
   importFile(request: ImportRequest, progress?: (done: Progress) => void): Promise<ImportReport>
   /** All there is, as a file. */
-  exportFile(format: Format): Promise<Exported>
+  exportFile(format: ExportFormat): Promise<Exported>
   /** The folders, nested. `withItems`: and the ids of what is in them, in order. */
   tree(withItems: boolean): Promise<Branch>
   /**
@@ -44,10 +43,11 @@ export interface Bookmarks extends Collection<typeof Bookmark, typeof BookmarkIn
 /** The bookmarks of one space, and the folders that they are in. */
 export function bookmarks (context: Context): Bookmarks {
   const records = collection(context, bookmark, {
-    check: ({ kind, url }, id) => {
+    check: ({ kind = 'bookmark', url, address }, id) => {
       if (RESERVED_IDS.has(id)) throw invalid('params/id', 'is the name of a route')
-      if (kind === 'folder' && url !== undefined) throw invalid('/url', 'does not belong to a folder')
-      if (kind !== 'folder' && url === undefined) throw invalid('/url', 'is missing')
+      if (kind !== 'bookmark' && url !== undefined) throw invalid('/url', `does not belong to a ${kind}`)
+      if (kind === 'bookmark' && url === undefined) throw invalid('/url', 'is missing')
+      if (kind !== 'note' && address !== undefined) throw invalid('/address', `does not belong to a ${kind}`)
       if (url !== undefined) assertUrl(url)
     },
     remove: (row, precondition, confirm) =>
@@ -91,7 +91,7 @@ export interface BookmarkFilter {
   tag?: string
   url?: string
   favorite?: boolean
-  kind?: 'bookmark' | 'folder'
+  kind?: BookmarkRecord['kind']
 }
 
 /** @returns a test of one bookmark. URLs are compared by the page that they lead to (`pageOf`). */

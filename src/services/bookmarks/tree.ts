@@ -69,7 +69,7 @@ export async function branchesOf (
 }
 
 /** By position, in code units as fractional indexes want it; what has none comes last, the oldest first. */
-function inOrder (a: BookmarkRecord, b: BookmarkRecord): number {
+export function inOrder (a: BookmarkRecord, b: BookmarkRecord): number {
   return byCodeUnits(a.position ?? '\uffff', b.position ?? '\uffff') ||
     byCodeUnits(a.createdAt, b.createdAt) ||
     byCodeUnits(a.id, b.id)

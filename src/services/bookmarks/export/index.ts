@@ -1,12 +1,15 @@
 import type { BookmarkRecord } from '../../../../entities/bookmark.ts'
 import { createPace } from '../../../turns.ts'
 import type { Context } from '../../context.ts'
-import { JSON_FORMAT, JSON_VERSION } from '../import/json.ts'
-import type { Format } from '../import/decoding.ts'
+import { JSON_FORMAT, JSON_VERSION } from '../import/formats/hub-json.ts'
 import type { Tree } from '../tree.ts'
 import { CHARACTERS_A_STEP } from '../words.ts'
 import { netscape, type Writing } from './netscape.ts'
 import { xbel } from './xbel.ts'
+
+/** Formats that are written; an import reads more. */
+export const EXPORT_FORMATS = ['html', 'xbel', 'json'] as const
+export type ExportFormat = (typeof EXPORT_FORMATS)[number]
 
 /** Characters of one piece of a stream. */
 const PIECE = 32_768
@@ -26,7 +29,7 @@ export interface Exported {
  * don't change, a change makes a new one: what is kept for a reader is mostly what the read model has anyway.
  * @throws Problem OVERLOADED
  */
-export async function exportFile (context: Context, format: Format): Promise<Exported> {
+export async function exportFile (context: Context, format: ExportFormat): Promise<Exported> {
   const leave = await context.heavy.enter('export', context.space.tenantId)
   try {
     const { view, release } = await context.readModels.hold(context)

@@ -1,8 +1,8 @@
 import type { BookmarkRecord } from '../../../../entities/bookmark.ts'
 import { packExact } from '../exact.ts'
 import { tagsOf } from '../import/entry.ts'
-import { EXACT_ATTRIBUTE } from '../import/netscape.ts'
-import { escaped, show } from './text.ts'
+import { EXACT_ATTRIBUTE } from '../import/formats/netscape.ts'
+import { escaped, show, shown } from './text.ts'
 
 /** What a file of a format is made of, by the place of a record in the tree. */
 export interface Writing {
@@ -36,15 +36,15 @@ function item (element: 'A' | 'H3', record: BookmarkRecord, depth: number): stri
   const { tags, createdAt, updatedAt } = record
   const { title, url, description, exact } = show(record)
   const isLink = url !== undefined && ['http:', 'https:'].includes(new URL(url).protocol)
-  const joined = tags.join(',')
+  const visible = tagsOf(shown(tags.join(',')))
   const packed = packExact({
     ...exact,
     ...url !== undefined && !isLink && { url: record.url! },
-    ...JSON.stringify(tagsOf(joined)) !== JSON.stringify(tags) && { tags },
+    ...JSON.stringify(visible) !== JSON.stringify(tags) && { tags },
     ...!createdAt.endsWith('.000Z') && { createdAt }
   })
   const attributes = [isLink && `HREF="${escaped(url)}"`, `ADD_DATE="${seconds(createdAt)}"`,
-    `LAST_MODIFIED="${seconds(updatedAt)}"`, tags.length > 0 && `TAGS="${escaped(tagsOf(joined).join(','))}"`,
+    `LAST_MODIFIED="${seconds(updatedAt)}"`, tags.length > 0 && `TAGS="${escaped(visible.join(','))}"`,
     packed !== undefined && `${EXACT_ATTRIBUTE.toUpperCase()}="${escaped(packed)}"`].filter((attribute) =>
       attribute !== false
     )

@@ -9,7 +9,7 @@ export const escaped = (text: string) => escapeUTF8(text)
 
 /** What neither HTML nor XML may hold, as the character that stands for what can't be shown. */
 // eslint-disable-next-line no-control-regex
-const shown = (text: string) => text.replace(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]/g, '\ufffd')
+export const shown = (text: string) => text.replace(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]/g, '\ufffd')
 
 /** A record as a file can show it, and what is exact where that is not all of it. */
 export interface Shown {
@@ -20,7 +20,7 @@ export interface Shown {
 }
 
 /** @returns the texts as their reader will read them from a file, white space and all */
-export function show ({ title, url, description, favorite }: BookmarkRecord): Shown {
+export function show ({ kind, address, title, url, description, favorite }: BookmarkRecord): Shown {
   const line = shown(lineOf(title))
   const href = url === undefined
     ? undefined
@@ -29,6 +29,7 @@ export function show ({ title, url, description, favorite }: BookmarkRecord): Sh
     : spelled(url)
   const lines = description === undefined ? undefined : shown(description.replace(/\r\n?/g, '\n').trim())
   const exact: Exact = {
+    ...kind === 'note' && { kind, ...address !== undefined && { address } },
     ...line !== title && { title },
     ...href !== url && url !== undefined && { url },
     // An empty description is no element.

@@ -1,6 +1,6 @@
 import type { BookmarkRecord } from '../../../../entities/bookmark.ts'
 import { packExact } from '../exact.ts'
-import { EXACT_OWNER } from '../import/xbel.ts'
+import { EXACT_OWNER } from '../import/formats/xbel.ts'
 import type { Writing } from './netscape.ts'
 import { escaped, show } from './text.ts'
 

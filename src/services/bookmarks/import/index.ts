@@ -6,15 +6,13 @@ import { PreconditionFailed, Superseded } from '../../../engine/change.ts'
 import { retryOnConflict } from '../../../engine/retry.ts'
 import { readHead } from '../../../engine/rows.ts'
 import type { StagedChange } from '../../../engine/staged-change.ts'
-import { decode, formatOf, type Format } from './decoding.ts'
-import { createCollector, type Collector, type Parsed, type Parser } from './entry.ts'
-import { jsonParser } from './json.ts'
-import { netscapeParser } from './netscape.ts'
+import { contentsOf } from './contents.ts'
+import { FORMATS, type Format } from './formats/index.ts'
+import { parseParts } from './parse.ts'
 import { planImport, type Fate } from './plan.ts'
-import { xbelParser } from './xbel.ts'
 
-/** Characters that are parsed between two turns of the event loop: some milliseconds. */
-const PIECE = 32_768
+export { type Format, FORMATS }
+
 /** Changes that are looked at between two turns. */
 const PORTION = 1000
 /** Bytes of changes in one staged batch, with room for how they are staged. */
@@ -24,14 +22,14 @@ const MAX_TOLD = 500
 
 export interface ImportRequest {
   readonly bytes: Buffer
-  /** By how the file begins where it is left out. */
-  readonly format?: Format | undefined
   /** That the request names. */
   readonly charset?: string | undefined
   /** The folder that the file goes into; the root where it is left out. */
   readonly folderId?: string | undefined
   /** Nothing is written. */
   readonly dryRun: boolean
+  /** A bookmark whose URL is not kept becomes a note, which has it as text; else it is refused. */
+  readonly keepInert: boolean
 }
 
 /** One entry of which there is something to be said. */
@@ -67,21 +65,29 @@ export type Progress = { readonly read: number } | { readonly written: number, r
 /**
  * Brings bookmarks of a file into the space of `context`. Up to `batchChanges` changes are committed as one;
  * of a larger file whole batches, and an import that ends half way is gone on with by sending the file again.
- * @throws Problem MALFORMED_BODY, VALIDATION_FAILED naming importEntries, QUOTA_EXCEEDED, CONTENTION
+ * @throws Problem MALFORMED_BODY, NOT_BOOKMARKS, BODY_TOO_LARGE, VALIDATION_FAILED naming importEntries,
+ *   QUOTA_EXCEEDED, CONTENTION
  */
 export async function importFile (
   context: Context,
   request: ImportRequest,
   progress: (done: Progress) => void = () => {}
 ): Promise<ImportReport> {
-  const { text, encoding } = decode(request.bytes, request.charset)
-  const format = request.format ?? formatOf(text)
-  const { entries, ignored } = await parse(context, text, format, progress)
+  const { bytes, charset, folderId: root, keepInert } = request
+  const { importBytes, importEntries } = context.config.limits
+  const contents = await contentsOf(bytes, importBytes)
+  const { format, encoding, entries, ignored } = await parseParts(contents, charset, {
+    most: importEntries,
+    now: context.now(),
+    progress: (read) => {
+      progress({ read })
+    }
+  })
   const { batchChanges, spaceRecords } = context.config.limits
   /** What earlier batches of this import made of a record. */
   const done = new Map<string, Fate['fate']>()
   const fates = await retryOnConflict(async () => {
-    const plan = await planImport(await context.readModels.open(context), entries, request.folderId)
+    const plan = await planImport(await context.readModels.open(context), entries, { root, keepInert })
     const fresh = plan.changes.filter(({ basedOn }) => basedOn === undefined).length
     const count = fresh === 0 ? 0 : (await readHead(context.store, context.space))?.count ?? 0
     if (fresh > 0 && count + fresh > spaceRecords) {
@@ -116,38 +122,6 @@ export async function importFile (
   return { format, encoding, dryRun: request.dryRun, ...reportOf(fates), ignored }
 }
 
-async function parse (
-  context: Context,
-  text: string,
-  format: Format,
-  progress: (done: Progress) => void
-): Promise<Parsed> {
-  const { importEntries } = context.config.limits
-  const detail = `holds more than ${importEntries} bookmarks and folders`
-  const collector = createCollector(
-    importEntries,
-    () =>
-      new Problem(
-        'VALIDATION_FAILED',
-        `The file ${detail}; nothing of it was written. Import it in pieces.`,
-        { errors: [{ pointer: '', detail }], limit: { name: 'importEntries', value: importEntries } }
-      )
-  )
-  const parser = parserOf(format, text, collector, context.now())
-  let told = 0
-  for (let at = 0; at < text.length; at += PIECE) {
-    parser.write(text.slice(at, at + PIECE))
-    if (collector.entries.length > told) progress({ read: told = collector.entries.length })
-    await turn()
-  }
-  return parser.end()
-}
-
-function parserOf (format: Format, text: string, collector: Collector, now: number): Parser {
-  if (format === 'html') return netscapeParser(text, collector, now)
-  return format === 'xbel' ? xbelParser(collector, now) : jsonParser(collector, now)
-}
-
 async function batchesOf (
   changes: readonly StagedChange[],
   most: number,
@@ -176,7 +150,7 @@ function reportOf (fates: readonly Fate[]): Omit<ImportReport, 'format' | 'encod
     if (fate === 'refused') refused!.push(tell(entry, reason!))
     else {
       for (const remark of entry.remarks) adjusted!.push(tell(entry, remark))
-      if (entry.kind === 'bookmark') counts[fate]++
+      if (entry.kind !== 'folder') counts[fate]++
       else folders[fate === 'created' ? 'created' : 'existing']++
     }
   }

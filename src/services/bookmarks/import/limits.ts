@@ -4,24 +4,23 @@ import type { Entry } from './entry.ts'
 
 /**
  * Brings an entry within what the hub keeps: what is too long is shortened, and said so; what can't be kept
- * is refused.
+ * is refused. Doing so again changes nothing.
+ * @param keepInert a bookmark whose URL is not kept becomes a note, which has it as text
  * @returns why it is refused, or undefined
  */
-export function fit (entry: Entry): string | undefined {
+export function fit (entry: Entry, keepInert: boolean): string | undefined {
   if (entry.refused !== undefined) return entry.refused
-  const { kind, url, title, description, position, remarks } = entry
-  if ([url, title, description, position, ...entry.tags].some((text) => text?.isWellFormed() === false)) {
+  const { url, address, title, description, position, remarks } = entry
+  if (
+    [url, address, title, description, position, ...entry.tags].some((text) => text?.isWellFormed() === false)
+  ) {
     return 'it holds half a surrogate pair, which has no UTF-8'
   }
-  if (kind === 'folder' && url !== undefined) return 'it is a folder with a URL'
-  if (kind === 'bookmark') {
-    if (url === undefined || url === '') return 'it has no URL'
-    if (lengthOf(url) > BOOKMARK_LIMITS.url) {
-      return `its URL has ${lengthOf(url)} characters; ${BOOKMARK_LIMITS.url} are kept`
-    }
-    const refusal = refusalOf(url)
-    if (refusal !== undefined) return refusal
+  if (entry.kind === 'folder' && (url !== undefined || address !== undefined)) {
+    return 'it is a folder with a URL'
   }
+  const refusal = entry.kind === 'folder' ? undefined : refusalOfUrl(entry, keepInert)
+  if (refusal !== undefined) return refusal
   entry.title = shortened('title', title, BOOKMARK_LIMITS.title, remarks)
   if (description !== undefined) {
     entry.description = shortened('description', description, BOOKMARK_LIMITS.description, remarks)
@@ -33,16 +32,43 @@ export function fit (entry: Entry): string | undefined {
   return undefined
 }
 
+/** Why a bookmark or note is not kept for its URL; a bookmark may become a note. */
+function refusalOfUrl (entry: Entry, keepInert: boolean): string | undefined {
+  const { kind, url = '', address = '' } = entry
+  const [called, text] = kind === 'note' ? ['address', address] : ['URL', url]
+  if (lengthOf(text) > BOOKMARK_LIMITS.url) {
+    return `its ${called} has ${lengthOf(text)} characters; ${BOOKMARK_LIMITS.url} are kept`
+  }
+  if (kind === 'note') {
+    if (url !== '') return 'it is a note with a URL'
+    if (address === '') entry.address = undefined
+    return undefined
+  }
+  const refusal = url === '' ? 'it has no URL' : refusalOf(url)
+  if (refusal === undefined) return undefined
+  const isText = url !== '' || entry.title !== '' || entry.description !== undefined
+  if (!keepInert || !isText) return refusal
+  entry.kind = 'note'
+  entry.url = undefined
+  if (url !== '') entry.address = url
+  entry.remarks.push(
+    url === ''
+      ? 'it has no URL: it is kept as a note'
+      : 'its URL is kept as the text of a note, and is no link'
+  )
+  return undefined
+}
+
+/** Tags that don't fit are told together: a file may have any number of them. */
 function fitting (tags: readonly string[], remarks: string[]): string[] {
-  const kept = tags.filter((tag) => {
-    const fits = tag !== '' && lengthOf(tag) <= BOOKMARK_LIMITS.tag
-    if (!fits) {
-      remarks.push(
-        `its tag "${tag.slice(0, 40)}" is left out: a tag has 1 to ${BOOKMARK_LIMITS.tag} characters`
-      )
-    }
-    return fits
-  })
+  const fits = (tag: string) => tag !== '' && lengthOf(tag) <= BOOKMARK_LIMITS.tag
+  const [kept, wrong] = [tags.filter(fits), tags.filter((tag) => !fits(tag))]
+  if (wrong.length > 0) {
+    const more = wrong.length === 1 ? ' is' : ` and ${wrong.length - 1} more are`
+    remarks.push(
+      `its tag "${wrong[0]!.slice(0, 40)}"${more} left out: a tag has 1 to ${BOOKMARK_LIMITS.tag} characters`
+    )
+  }
   if (kept.length > BOOKMARK_LIMITS.tags) {
     remarks.push(`it has ${kept.length} tags: the first ${BOOKMARK_LIMITS.tags} are kept`)
   }

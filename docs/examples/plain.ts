@@ -16,11 +16,13 @@ export async function start (page: Document, options: Options): Promise<Client> 
   })
 
   function show (): void {
-    list.replaceChildren(...client.bookmarks.list().map(({ title }) => {
-      const item = page.createElement('li')
-      item.textContent = title
-      return item
-    }))
+    list.replaceChildren(
+      ...client.bookmarks.list().map(({ title }) => {
+        const item = page.createElement('li')
+        item.textContent = title
+        return item
+      })
+    )
   }
 
   function say ({ state, edits, since, problem }: Status): void {

@@ -34,11 +34,15 @@ export function useStatus (): Status {
   const client = useHub()
   const kept = useRef(client.status())
   const get = () => kept.current
-  return useSyncExternalStore((changed) =>
-    client.subscribeStatus((status) => {
-      kept.current = status
-      changed()
-    }), get, get)
+  return useSyncExternalStore(
+    (changed) =>
+      client.subscribeStatus((status) => {
+        kept.current = status
+        changed()
+      }),
+    get,
+    get
+  )
 }
 
 export function Bookmarks () {

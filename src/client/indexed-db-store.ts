@@ -153,7 +153,7 @@ export function indexedDbStore (name = 'sync-hub', given?: IndexedDb): Store {
 }
 
 function done<T> (request: Request<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
+  const answered = new Promise<T>((resolve, reject) => {
     request.onsuccess = () => {
       resolve(request.result)
     }
@@ -161,6 +161,9 @@ function done<T> (request: Request<T>): Promise<T> {
       reject(request.error as Error)
     }
   })
+  // Where one of several fails, nobody waits for the others any more.
+  answered.catch(() => {})
+  return answered
 }
 
 /** @param gone is called when the connection can't be used any more: the next use opens another */

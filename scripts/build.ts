@@ -2,6 +2,7 @@ import { cp, mkdir, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { build, type Plugin } from 'esbuild'
+import { packClient } from './client-package.ts'
 
 /**
  * get-jwks brings jwk-to-pem, and that elliptic (GHSA-848j-6mx2-7j84, without a fix). The hub makes its PEM through
@@ -21,7 +22,8 @@ const USAGE = `npm run build: bundles the hub into dist/
   dist/server.mjs       Node and container entry
   dist/lambda.mjs       Lambda entry (handler: lambda.handler)
   dist/authorizer.mjs   Lambda entry of the API's request authorizer (handler: authorizer.handler)
-  dist/client.mjs       the reference client, for browsers and Node
+  dist/client.mjs       the client, for browsers and Node
+  dist/client/          the same as a package to install, @sync-hub/client, with its types (not with --hub)
   dist/docs/            files of the /docs page
 
 The bundles need no node_modules; the embedded store of local mode is looked up at run time.`
@@ -70,5 +72,9 @@ if (process.argv.includes('--help')) {
       'favicon-32x32.png']
   ) {
     await cp(join(page, file), join('dist/docs', file))
+  }
+  if (!process.argv.includes('--hub')) {
+    const { bytes, gzip } = await packClient('dist/client')
+    console.log(`@sync-hub/client: ${bytes} bytes, ${gzip} compressed`)
   }
 }

@@ -500,6 +500,45 @@ t.test('the API asks for a token on exactly the routes on which the hub does', a
   }
 })
 
+t.test('what the API answers itself a web app can read: its CORS headers are those of the hub', async (t) => {
+  const origins = ['https://app.example.com', 'https://other.example.com']
+  const { app } = await startHub(t, { corsOrigins: origins })
+  const asked = await app.inject({
+    method: 'OPTIONS',
+    url: '/v1/sync',
+    headers: { origin: origins[0], 'access-control-request-method': 'POST' }
+  })
+  const answered = await app.inject({ url: '/health', headers: { origin: origins[0] } })
+  const listed = (header: unknown) => String(header).split(/, */)
+  const headers = ['authorization', 'content-type', 'idempotency-key', 'if-match', 'if-none-match',
+    'last-event-id', 'x-request-id']
+  const wanted = {
+    AllowOrigins: origins,
+    AllowMethods: listed(asked.headers['access-control-allow-methods']),
+    AllowHeaders: headers,
+    ExposeHeaders: listed(answered.headers['access-control-expose-headers']),
+    MaxAge: 600
+  }
+  const { HttpApi } = render(template, { CorsOrigins: origins.join(',') }).Resources
+  t.strictSame(HttpApi.Properties.CorsConfiguration, wanted)
+  t.notOk('CorsConfiguration' in rendered.Resources.HttpApi.Properties, 'and none where there are no origins')
+
+  const taken = new Set(
+    Object.values<Part>(JSON.parse(read('openapi.json')).paths).flatMap((methods: Part) =>
+      Object.values<Part>(methods).flatMap(({ parameters = [] }) =>
+        parameters.filter((parameter: Part) => parameter.in === 'header').map(({ name }: Part) =>
+          name.toLowerCase()
+        )
+      )
+    )
+  )
+  t.strictSame(
+    [...taken].filter((name) => !headers.includes(name as string)),
+    [],
+    'no header of a route is missing'
+  )
+})
+
 /** The routes of Fastify's printed tree, in which each line is the rest of its parent's path. */
 function routesOf (tree: string): { method: string, path: string, isPublic: boolean }[] {
   const parents: string[] = []

@@ -1142,6 +1142,71 @@ export const MUTANTS: readonly Mutant[] = [
     replace:
       "request.scope = { ...scopeOf(request.identity), tenantId: request.headers['x-tenant-id'] as string ?? scopeOf(request.identity).tenantId }"
   },
+  // No edit is lost on a device
+  {
+    promise: 'writes',
+    name: 'a tab writes over what another has written',
+    suite: 'client/tabs',
+    file: 'src/client/storage-store.ts',
+    find: 'if (head().version !== from) return false',
+    replace: ''
+  },
+  {
+    promise: 'writes',
+    name: 'a lock is taken for sight of what was written under it',
+    suite: 'client/late-storage',
+    file: 'src/client/tabs.ts',
+    find: 'await marks.seen(() => lease.version())',
+    replace: ''
+  },
+  {
+    promise: 'writes',
+    name: 'a write that did not fit stays half done',
+    suite: 'client/stores',
+    file: 'src/client/storage-store.ts',
+    find: 'recover()\n      throw error',
+    replace: 'throw error'
+  },
+  {
+    promise: 'writes',
+    name: 'each push of a mass delete is judged alone',
+    suite: 'client/guard',
+    file: 'src/client/guard.ts',
+    find: 'if (records > GUARDED_RECORDS && going * 2 > records) return',
+    replace: 'if (records < 0) return'
+  },
+  {
+    promise: 'changes',
+    name: 'every tab listens to the hub',
+    suite: 'client/tabs',
+    file: 'src/client/lead.ts',
+    find: 'const turn = medium.locks.request(`${medium.name} lead`, { signal }, () => work(signal))',
+    replace: 'const turn = work(signal)'
+  },
+  {
+    promise: 'changes',
+    name: 'a token is sent until the hub refuses it',
+    suite: 'client/network',
+    file: 'src/client/token.ts',
+    find: 'expiresAt = expires - MARGIN_MS > now() ? expires - MARGIN_MS : Infinity',
+    replace: 'expiresAt = expires * Infinity'
+  },
+  {
+    promise: 'changes',
+    name: 'no answer never means a token that is over',
+    suite: 'client/network',
+    file: 'src/client/http.ts',
+    find: 'if (!signal.aborted) bearer.doubt(held)',
+    replace: ''
+  },
+  {
+    promise: 'changes',
+    name: 'a web app cannot read when to come again',
+    suite: 'template-api',
+    file: TEMPLATE,
+    find: 'ExposeHeaders: [etag, location, retry-after, ratelimit, x-request-id]',
+    replace: 'ExposeHeaders: [etag, location]'
+  },
   // Nothing leaks
   {
     promise: 'secrecy',

@@ -1,19 +1,19 @@
 import { same } from './merge.ts'
-import { keyOf, metaOf, type Draft, type Edit, type Held } from './state.ts'
+import { contentOf, type Content, type Target } from './kinds.ts'
+import { keyOf, type Draft, type Edit, type Held } from './tables.ts'
 import { sentEditOf } from './view.ts'
-import { contentOf, type Content, type Target } from './wire.ts'
 
 /**
  * Notes what the user wants a record to be (undefined: gone). Edits of a record that were not sent become
  * one.
  */
-export function note (draft: Draft, target: Target, content: Content | undefined): void {
+export function note (draft: Draft, target: Target, content: Content | undefined, now: number): void {
   const { space, type, id } = target
   const [waiting, sent] = [draft.get('edits', keyOf(target)), sentEditOf(draft, target)]
   // On top of what is on its way, the base is put right when that is answered.
   const base = waiting?.base ??
     (sent === undefined
-      ? baseOf(draft.get(metaOf(draft).shown, keyOf(target)))
+      ? baseOf(draft.get('records', keyOf(target)))
       : { rev: sent.base.rev, content: sent.content })
   keep(draft, {
     space,
@@ -22,6 +22,7 @@ export function note (draft: Draft, target: Target, content: Content | undefined
     content,
     base,
     order: waiting?.order ?? draft.nextOrder(),
+    at: waiting?.at ?? now,
     conflicts: waiting?.conflicts ?? 0
   })
 }

@@ -1,22 +1,28 @@
-import { HubProblem, isTransient, type ProblemBody } from './wire.ts'
+import type { Clock, Sleep } from './clock.ts'
+import { linked } from './linked.ts'
+import { HubProblem, isTransient, unreachable } from './problem.ts'
+import { createBearer, type Token } from './token.ts'
+import type { ProblemBody } from './wire.ts'
 
 const TRIES = 5
-/** No answer within this time is none. A long poll takes 25 s. */
-const TIMEOUT_MS = 45_000
+/** Silence for this long is a connection that is dead. */
+export const SILENCE_MS = 12_500
+/** An answer that the hub holds back may come this much later than it said. */
+const LATE_MS = 5_000
+/** What is sent may take longer than that: so many bytes a second at least. */
+const MIN_BYTES_PER_SECOND = 8_000
 const MAX_BACKOFF_MS = 30_000
 const MAX_RETRY_AFTER_MS = 60_000
 
-/** A token, or where to get one: it is told which token the hub refused. */
-export type Token = string | ((refused?: string) => string | Promise<string>)
-/** Waits; ends early, and without failing, with the signal. */
-export type Sleep = (milliseconds: number, signal?: AbortSignal) => Promise<void>
-
-export interface HttpOptions {
+export interface HttpOptions extends Clock {
   readonly url: string
   readonly token: Token
   readonly fetch: typeof fetch
-  readonly sleep: Sleep
+  /** Time-outs. Apart from `sleep`, so that tests can let the one pass without the other. */
+  readonly timeout: Sleep
   readonly random: () => number
+  /** Told how a request ended: undefined, or its problem. */
+  readonly answered: (problem: HubProblem | undefined) => void
 }
 
 interface Ask {
@@ -40,29 +46,34 @@ export interface Http {
   backoff(failures: number, error?: unknown): number
 }
 
-export function createHttp ({ url, token, fetch, sleep, random }: HttpOptions): Http {
+export function createHttp (options: HttpOptions): Http {
+  const { url, token, fetch, sleep, timeout, random, answered } = options
   const origin = url.replace(/\/+$/, '')
-  let bearer: Promise<string> | undefined
+  const bearer = createBearer(token, options)
 
-  function tokenOf (refused?: string): Promise<string> {
-    return bearer ??= (async () => typeof token === 'string' ? token : await token(refused))().catch(
-      (cause: unknown) => {
-        bearer = undefined
-        throw unreachable('No token could be had.', cause)
-      }
-    )
+  async function send (path: string, signal: AbortSignal, ask: Ask = {}): Promise<Response> {
+    const held = await bearer.get()
+    const first = await sendWith(held, path, signal, ask)
+    if (first.ok) return first
+    const problem = await problemOf(first)
+    const other = problem.status === 401 ? await bearer.renew(held) : undefined
+    if (other === undefined) throw problem
+    const second = await sendWith(other, path, signal, ask)
+    if (second.ok) return second
+    const again = await problemOf(second)
+    // The next request asks anew.
+    if (again.status === 401) await bearer.renew(other).catch(() => {})
+    throw again
   }
 
-  async function send (
+  async function sendWith (
+    held: string,
     path: string,
     signal: AbortSignal,
-    ask: Ask = {},
-    refused?: string
+    { body, key }: Ask
   ): Promise<Response> {
-    const { body, key } = ask
-    const asked = tokenOf(refused)
     const headers = {
-      authorization: `Bearer ${await asked}`,
+      authorization: `Bearer ${held}`,
       ...body !== undefined && { 'content-type': 'application/json' },
       ...key !== undefined && { 'idempotency-key': key }
     }
@@ -72,55 +83,95 @@ export function createHttp ({ url, token, fetch, sleep, random }: HttpOptions): 
       signal,
       ...body !== undefined && { body }
     }).catch((cause: unknown) => {
+      if (!signal.aborted) bearer.doubt(held)
       throw unreachable("The hub can't be reached.", cause)
     })
-    if (response.ok) return response
-    const problem = await problemOf(response)
-    if (problem.status !== 401) throw problem
-    // Another request may have got a new one meanwhile.
-    if (bearer === asked) bearer = undefined
-    if (typeof token === 'string' || refused !== undefined) throw problem
-    return send(path, signal, ask, await asked)
+    bearer.trust()
+    return response
   }
 
-  async function once<T> (path: string, signal: AbortSignal, ask?: Ask): Promise<T> {
-    const request = linked(signal)
-    const timer = setTimeout(request.end, TIMEOUT_MS)
+  /** Notes how a request ended, unless it was ended from here. */
+  async function noted<T> (signal: AbortSignal, work: Promise<T>): Promise<T> {
     try {
-      const response = await send(path, request.signal, ask)
-      return await response.json().catch((cause: unknown) => {
-        throw unreachable("The answer can't be read.", cause)
-      }) as T
+      const result = await work
+      answered(undefined)
+      return result
+    } catch (error) {
+      if (error instanceof HubProblem && !signal.aborted) answered(error)
+      throw error
+    }
+  }
+
+  async function once<T> (path: string, signal: AbortSignal, ask: Ask = {}): Promise<T> {
+    const request = linked(signal)
+    const heldBack = Number(/[?&]wait=(\d+)/.exec(path)?.[1] ?? 0) * 1000 + LATE_MS - SILENCE_MS
+    const sending = (ask.body?.length ?? 0) / MIN_BYTES_PER_SECOND * 1000
+    const heard = silence(timeout, request)
+    try {
+      const response = await heard(send(path, request.signal, ask), Math.max(0, heldBack) + sending)
+      return await readJson<T>(response, heard)
     } finally {
-      clearTimeout(timer)
       request.end()
     }
   }
 
-  const backoff = (failures: number, error?: unknown) =>
-    Math.max(
-      error instanceof HubProblem ? error.retryAfter : 0,
-      random() * Math.min(MAX_BACKOFF_MS, 500 * 2 ** failures)
-    )
-
   return {
-    open: send,
-    backoff,
-    async json (path, signal, ask) {
+    open: (path, signal) => noted(signal, send(path, signal)),
+    backoff: (failures, error) =>
+      Math.max(
+        error instanceof HubProblem ? error.retryAfter : 0,
+        random() * Math.min(MAX_BACKOFF_MS, 500 * 2 ** failures)
+      ),
+    async json<T> (path: string, signal: AbortSignal, ask?: Ask) {
       for (let failures = 0;; failures++) {
         try {
-          return await once(path, signal, ask)
+          return await noted(signal, once<T>(path, signal, ask))
         } catch (error) {
           if (!isTransient(error) || failures + 1 === TRIES || signal.aborted) throw error
-          await sleep(backoff(failures, error), signal)
+          await sleep(this.backoff(failures, error), signal)
         }
       }
     }
   }
 }
 
-const unreachable = (detail: string, cause: unknown) =>
-  new HubProblem(0, { errorType: 'UNREACHABLE', detail }, 0, { cause })
+type Heard = <T>(work: Promise<T>, longer?: number) => Promise<T>
+
+/** @returns waits for something; where that takes too long, ends the request and fails */
+function silence (timeout: Sleep, request: ReturnType<typeof linked>): Heard {
+  return async (work, longer = 0) => {
+    const timer = new AbortController()
+    const late = timeout(SILENCE_MS + longer, timer.signal).then(() => {
+      if (timer.signal.aborted) return new Promise<never>(() => {})
+      request.end()
+      throw unreachable('The hub says nothing.', undefined)
+    })
+    try {
+      return await Promise.race([work, late])
+    } finally {
+      timer.abort()
+      work.catch(() => {})
+    }
+  }
+}
+
+/** As `response.json()`, for as long as bytes keep coming. */
+async function readJson<T> (response: Response, heard: Heard): Promise<T> {
+  try {
+    // Some platforms have no streams.
+    const reader = response.body?.getReader()
+    if (reader === undefined) return await heard(response.json(), SILENCE_MS) as T
+    const decoder = new TextDecoder()
+    let text = ''
+    for (;;) {
+      const { done, value } = await heard(reader.read())
+      if (done) return JSON.parse(text + decoder.decode()) as T
+      text += decoder.decode(value, { stream: true })
+    }
+  } catch (cause) {
+    throw unreachable("The answer can't be read.", cause)
+  }
+}
 
 async function problemOf (response: Response): Promise<HubProblem> {
   // What stands in between may answer with anything.
@@ -132,30 +183,3 @@ async function problemOf (response: Response): Promise<HubProblem> {
     seconds > 0 ? Math.min(seconds * 1000, MAX_RETRY_AFTER_MS) : 0
   )
 }
-
-/** A signal of one's own that comes with the first of others, or with `end`; which lets go of the others. */
-export function linked (
-  ...others: readonly (AbortSignal | undefined)[]
-): { readonly signal: AbortSignal, readonly end: () => void } {
-  const own = new AbortController()
-  const end = () => {
-    for (const other of others) other?.removeEventListener('abort', end)
-    own.abort()
-  }
-  for (const other of others) other?.addEventListener('abort', end)
-  if (others.some((other) => other?.aborted === true)) end()
-  return { signal: own.signal, end }
-}
-
-/** Waits by the clock. */
-export const sleep: Sleep = (milliseconds, signal) =>
-  new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, milliseconds)
-    signal?.addEventListener('abort', done)
-    if (signal?.aborted === true) done()
-  })

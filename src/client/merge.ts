@@ -1,4 +1,4 @@
-import type { Content } from './wire.ts'
+import type { Content } from './kinds.ts'
 
 /** What became of two edits that did not know of each other. */
 export interface Merged {

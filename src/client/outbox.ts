@@ -1,13 +1,15 @@
 import { baseOf, rebase, restore } from './edits.ts'
 import { merge, same } from './merge.ts'
 import { learn } from './replica.ts'
-import { keyOf, metaOf, type Draft, type Edit, type Held, type Refused, type Sent } from './state.ts'
-import { stampsOf, type Content, type HubProblem, type Pushed, type Target } from './wire.ts'
+import { stampsOf, type Content, type Target } from './kinds.ts'
+import type { HubProblem } from './problem.ts'
+import { keyOf, type Draft, type Edit, type Held, type Refused, type Sent } from './tables.ts'
+import type { Pushed } from './wire.ts'
 
 /** What a push may have with an Idempotency-Key. */
 export const MAX_CHANGES = 97
 /** Of the hub's 1 MB, with room for what is around the changes. */
-const MAX_BYTES = 1_000_000
+export const MAX_BYTES = 1_000_000
 /** An edit that had to be merged this often without getting through is handed to the app. */
 const MAX_CONFLICTS = 10
 
@@ -22,17 +24,21 @@ export interface Conflict extends Target {
   /** JSON pointers of what both changed, differently; empty where one side deleted the record. */
   readonly fields: readonly string[]
 }
+/** How much may go in one push. */
+export interface Most {
+  readonly edits: number
+  readonly bytes: number
+}
 /** Decides a conflict. @returns what is to be kept; undefined: the record is to go */
 export type Resolve = (conflict: Conflict) => Content | undefined
 
 /**
  * Gets the next batch ready: one that has no answer as it was, else the oldest edits, merged with what is
  * known of their records. Once this is kept, it may be sent.
- * @param most edits in it
  */
 export function next (
   draft: Draft,
-  most: number,
+  most: Most,
   resolve: Resolve | undefined
 ): { space: string, sent: Sent } | undefined {
   const [unanswered] = draft.entries('sent')
@@ -45,14 +51,14 @@ export function next (
   return undefined
 }
 
-function fill (draft: Draft, edits: readonly Edit[], most: number, resolve: Resolve | undefined): Edit[] {
+function fill (draft: Draft, edits: readonly Edit[], most: Most, resolve: Resolve | undefined): Edit[] {
   const ready: Edit[] = []
   let bytes = 0
   for (const edit of edits) {
-    if (ready.length === most) break
-    const merged = reconcile(edit, draft.get(metaOf(draft).shown, keyOf(edit)), resolve)
+    if (ready.length === most.edits) break
+    const merged = reconcile(edit, draft.get('records', keyOf(edit)), resolve)
     bytes += merged === undefined ? 0 : new TextEncoder().encode(JSON.stringify(changeOf(merged))).length
-    if (ready.length > 0 && bytes > MAX_BYTES) break
+    if (ready.length > 0 && bytes > most.bytes) break
     draft.set('edits', keyOf(edit), undefined)
     if (merged !== undefined) ready.push(merged)
   }
@@ -80,15 +86,18 @@ function reconcile (edit: Edit, held: Held | undefined, resolve: Resolve | undef
 }
 
 /** Puts edits on their way, under a new key. */
-export function send (draft: Draft, space: string, edits: readonly Edit[], confirm?: true): Sent {
-  const sent = {
-    key: crypto.randomUUID(),
-    body: JSON.stringify({ changes: edits.map(changeOf), confirm }),
-    edits
-  }
+function send (draft: Draft, space: string, edits: readonly Edit[]): Sent {
+  const sent = { key: crypto.randomUUID(), edits }
   draft.set('sent', space, sent)
   return sent
 }
+
+/** The body of a push: of the same edits always the same. */
+export const bodyOf = ({ edits }: Sent) =>
+  JSON.stringify({
+    changes: edits.map(changeOf),
+    ...edits.some(({ confirmed }) => confirmed) && { confirm: true }
+  })
 
 /**
  * With the revision that the edit was made on, nothing is overwritten that the user has not seen, and nothing
@@ -111,7 +120,7 @@ export function accept (draft: Draft, space: string, { edits }: Sent, { results 
   for (const [index, edit] of edits.entries()) {
     const { content, id } = edit
     const rev = results[index]?.rev ?? 0
-    const held = draft.get(metaOf(draft).shown, keyOf(edit))
+    const held = draft.get('records', keyOf(edit))
     learn(draft, edit, rev, content && { ...stampsOf(held?.record), ...content, id, rev })
     rebase(draft, edit, content === undefined ? { rev: 0 } : { rev, content })
   }
@@ -144,9 +153,7 @@ export function conflicted (
 /** Nothing of the batch was applied, and some edits of it never will be. The others go back. */
 export function refused (
   draft: Draft,
-  space: string,
-  { edits }: Sent,
-  indexes: readonly number[],
+  { space, sent: { edits }, indexes }: { space: string, sent: Sent, indexes: readonly number[] },
   { status, body: { errorType, detail, errors } }: HubProblem
 ): void {
   draft.set('sent', space, undefined)
@@ -160,7 +167,7 @@ export function refused (
 }
 
 /** Keeps an edit that will never be applied for the app. What the user did since stands on its own. */
-function refuse (draft: Draft, edit: Edit, problem: Refused['problem']): void {
+export function refuse (draft: Draft, edit: Edit, problem: Refused['problem']): void {
   rebase(draft, edit, edit.base)
   draft.set('refused', crypto.randomUUID(), { edit, problem })
 }

@@ -1,8 +1,10 @@
-import type { Http, Sleep } from './http.ts'
-import { startAgain, takeIn } from './replica.ts'
+import type { Sleep } from './clock.ts'
+import type { Http } from './http.ts'
+import type { Intake } from './intake.ts'
+import { isCursorLost } from './problem.ts'
 import { serial } from './serial.ts'
-import { hasSnapshot, metaOf, type State } from './state.ts'
-import { isCursorLost, type Page } from './wire.ts'
+import { hasSnapshot, type Reader } from './tables.ts'
+import type { Page } from './wire.ts'
 
 /** Where an answer says that there is more and shows nothing, it is not visible yet. */
 export const FRUITLESS_MS = 50
@@ -16,31 +18,38 @@ export interface Pull {
   first(signal: AbortSignal): Promise<void>
 }
 
-export function createPull ({ state, http, sleep }: { state: State, http: Http, sleep: Sleep }): Pull {
+export interface PullOptions {
+  readonly state: Reader
+  readonly http: Http
+  readonly sleep: Sleep
+  readonly intake: Intake
+  /** Says that it is at work, while it is. */
+  readonly busy: <T>(work: () => Promise<T>) => Promise<T>
+}
+
+export function createPull ({ state, http, sleep, intake, busy }: PullOptions): Pull {
   const inTurn = serial()
 
   async function pull (signal: AbortSignal): Promise<void> {
     for (let restarts = 0;;) {
-      const from = metaOf(state).cursor
+      const from = intake.cursor()
       try {
         const page = await http.json<Page>(pathOf('/v1/sync', from), signal)
-        const isTaken = await state.change((draft) => takeIn(draft, from, page))
+        const isTaken = await intake.take(from, page)
         if (isTaken && !page.more) return
         if (page.changes.length === 0) await sleep(FRUITLESS_MS, signal)
       } catch (error) {
         if (!isCursorLost(error) || restarts++ === MAX_RESTARTS) throw error
-        await state.change((draft) => {
-          startAgain(draft, from)
-        })
+        await intake.startAgain(from)
       }
     }
   }
 
   return {
-    all: (signal) => inTurn(() => pull(signal)),
+    all: (signal) => inTurn(() => busy(() => pull(signal))),
     first: (signal) =>
       inTurn(async () => {
-        if (!hasSnapshot(state)) await pull(signal)
+        if (!hasSnapshot(state)) await busy(() => pull(signal))
       })
   }
 }

@@ -1,9 +1,9 @@
-import { keyOf, metaOf, type Edit, type Held, type Reader } from './state.ts'
-import { stampsOf, type Content, type Target } from './wire.ts'
+import { stampsOf, type Content, type Target } from './kinds.ts'
+import { keyOf, type Edit, type Held, type Reader } from './tables.ts'
 
 /** What the user is shown: what the hub told of, with the user's own edits on top. */
 export function viewOf (reader: Reader, target: Target): Content | undefined {
-  const held = reader.get(metaOf(reader).shown, keyOf(target))
+  const held = reader.get('records', keyOf(target))
   const edit = editOf(reader, target)
   return edit === undefined ? held?.record : withEdit(held, edit)
 }
@@ -11,7 +11,7 @@ export function viewOf (reader: Reader, target: Target): Content | undefined {
 /** All that is shown of a kind in a space, by id. */
 export function listOf (reader: Reader, space: string, type: string): Map<string, Content> {
   const prefix = `${space} ${type} `
-  const held = new Map(reader.entries(metaOf(reader).shown).filter(([key]) => key.startsWith(prefix)))
+  const held = new Map(reader.entries('records').filter(([key]) => key.startsWith(prefix)))
   const shown = new Map([...held].map(([key, { record }]) => [key.slice(prefix.length), record]))
   for (const edit of overlay(reader)) {
     if (edit.space !== space || edit.type !== type) continue

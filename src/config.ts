@@ -52,10 +52,7 @@ export interface Limits {
   readonly batchBytes: number
   readonly spaceRecords: number
   readonly spaceBytes: number
-  /**
-   * Memory of a process for copies of bookmarks, their search indexes and exports that are read; and half as much
-   * for uploads.
-   */
+  /** Memory for bookmarks, their indexes and exports that are read, in a process; half as much for uploads. */
   readonly memoryBytes: number
   /** Body of an import, and entries in it. */
   readonly importBytes: number

@@ -55,7 +55,7 @@ export async function packClient (outdir: string): Promise<{ bytes: number, gzip
 
 /** The client's declarations. Those of records are written out: their schemas are the hub's, and stay there. */
 function declarations (): Map<string, string> {
-  const { config } = ts.readConfigFile('tsconfig.json', (path) => ts.sys.readFile(path))
+  const { config } = ts.readConfigFile('tsconfig.json', (path) => ts.sys.readFile(path)) as { config: object }
   const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: [ENTRY] }, ts.sys, '.')
   const program = ts.createProgram([ENTRY], {
     ...options,

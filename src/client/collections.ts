@@ -86,7 +86,7 @@ function collectionOf<K extends Kind> (
     get: (id) => viewOf(state, { space, type, id }) as Shown | undefined,
     list: () => [...listOf(state, space, type).values()] as Shown[],
     async put (id, record) {
-      const [named, content] = [target(id), { ...DEFAULTS[type], ...jsonOf(contentOf(record as Content)) }]
+      const [named, content] = [target(id), { ...DEFAULTS[type], ...jsonOf(contentOf(record)) }]
       await state.change((draft) => {
         note(draft, named, content, now())
       })

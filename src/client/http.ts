@@ -115,20 +115,22 @@ export function createHttp (options: HttpOptions): Http {
     }
   }
 
+  const backoff = (failures: number, error?: unknown) =>
+    Math.max(
+      error instanceof HubProblem ? error.retryAfter : 0,
+      random() * Math.min(MAX_BACKOFF_MS, 500 * 2 ** failures)
+    )
+
   return {
     open: (path, signal) => noted(signal, send(path, signal)),
-    backoff: (failures, error) =>
-      Math.max(
-        error instanceof HubProblem ? error.retryAfter : 0,
-        random() * Math.min(MAX_BACKOFF_MS, 500 * 2 ** failures)
-      ),
+    backoff,
     async json<T> (path: string, signal: AbortSignal, ask?: Ask) {
       for (let failures = 0;; failures++) {
         try {
           return await noted(signal, once<T>(path, signal, ask))
         } catch (error) {
           if (!isTransient(error) || failures + 1 === TRIES || signal.aborted) throw error
-          await sleep(this.backoff(failures, error), signal)
+          await sleep(backoff(failures, error), signal)
         }
       }
     }
@@ -159,7 +161,7 @@ function silence (timeout: Sleep, request: ReturnType<typeof linked>): Heard {
 async function readJson<T> (response: Response, heard: Heard): Promise<T> {
   try {
     // Some platforms have no streams.
-    const reader = response.body?.getReader()
+    const reader = response.body?.getReader() as ReadableStreamDefaultReader<Uint8Array> | undefined
     if (reader === undefined) return await heard(response.json(), SILENCE_MS) as T
     const decoder = new TextDecoder()
     let text = ''

@@ -3,7 +3,7 @@ import type { Store, Written } from './store.ts'
 /** What is needed of IndexedDB, without the types of a browser. */
 interface Request<T> {
   readonly result: T
-  readonly error: unknown
+  readonly error: Error
   onsuccess: (() => void) | null
   onerror: (() => void) | null
 }
@@ -20,7 +20,7 @@ interface Database {
 }
 interface Transaction {
   objectStore(name: string): ObjectStore
-  readonly error: unknown
+  readonly error: Error | null
   oncomplete: (() => void) | null
   onabort: (() => void) | null
   abort(): void
@@ -80,7 +80,7 @@ export function indexedDbStore (name = 'sync-hub', given?: IndexedDb): Store {
         resolve()
       }
       transaction.onabort = () => {
-        reject((transaction.error ?? new Error('The transaction was aborted.')) as Error)
+        reject(transaction.error ?? new Error('The transaction was aborted.'))
       }
     })
     ended.catch(() => {})
@@ -158,7 +158,7 @@ function done<T> (request: Request<T>): Promise<T> {
       resolve(request.result)
     }
     request.onerror = () => {
-      reject(request.error as Error)
+      reject(request.error)
     }
   })
   // Where one of several fails, nobody waits for the others any more.

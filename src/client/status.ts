@@ -32,17 +32,17 @@ interface Link {
 }
 
 export interface StatusTracker {
-  get(): Status
-  listen(listener: (status: Status) => void): () => void
+  readonly get: () => Status
+  readonly listen: (listener: (status: Status) => void) => () => void
   /** A request ended: undefined, or with a problem. */
-  answered(problem: HubProblem | undefined): void
+  readonly answered: (problem: HubProblem | undefined) => void
   /** A write ended: undefined, or with what the store failed with. */
-  full(error: unknown): void
-  busy<T>(work: () => Promise<T>): Promise<T>
+  readonly full: (error: unknown) => void
+  readonly busy: <T>(work: () => Promise<T>) => Promise<T>
   /** The state has changed. */
-  changed(): void
+  readonly changed: () => void
   /** What another tab tells. */
-  heard(message: unknown): void
+  readonly heard: (message: unknown) => void
 }
 
 /** @param tell tells the other tabs of the link */

@@ -67,6 +67,14 @@ async function person (t: Test) {
   return { context, options, person: await hub.as(user) }
 }
 
+interface Figures {
+  readonly length: number
+  readonly opened: number
+  readonly frames: number
+  readonly edit: number
+  readonly title: string
+}
+
 const TITLES = `globalThis.client.bookmarks.list().map(({ title }) => title).sort().join()`
 
 t.test('the plain example runs, in two tabs that show the same, and only one of them listens', async (t) => {
@@ -138,7 +146,7 @@ for (const store of ['storageStore(localStorage, "alice")', 'indexedDbStore("ali
 t.test('50,000 records are kept in IndexedDB, and read again page by page', async (t) => {
   const { context } = await person(t)
   const page = await open(t, context)
-  const figures = await page.evaluate(`(async () => {
+  const figures = await page.evaluate<Figures>(`(async () => {
     const store = indexedDbStore('large')
     const held = (n) => ({ rev: n, gen: 1, record: { id: 'b' + n, rev: n, url: 'https://www.site-' + n % 900 +
       '.example/articles/' + n, title: 'An article about something, number ' + n, tags: ['reading', 'web'],
@@ -157,7 +165,7 @@ t.test('50,000 records are kept in IndexedDB, and read again page by page', asyn
     const edit = performance.now()
     await client.bookmarks.update('b7', { title: 'New' })
     return { length, opened, frames, edit: performance.now() - edit, title: client.bookmarks.get('b7').title }
-  })()`) as { length: number, opened: number, frames: number, edit: number, title: string }
+  })()`)
   t.comment(JSON.stringify(figures))
   t.match(figures, { length: 50_000, title: 'New' })
   t.ok(figures.frames > 3, 'the page draws meanwhile')

@@ -153,7 +153,7 @@ t.test('of a batch a device shows all or nothing, also when its process ends in 
     Response.json({
       changes: [],
       more: false,
-      ...pages[new URL(input as string).searchParams.get('cursor') ?? 'none']
+      ...pages[new URL(input).searchParams.get('cursor') ?? 'none']
     })
   const store = memoryStore()
   const user = newUser()

@@ -169,7 +169,9 @@ t.test('a hundred times two tabs do anything, die anywhere, and lose nothing tha
 
 t.test('a store that cannot be shared refuses the second client, until the first is closed', async (t) => {
   const plain = (name?: string) => {
-    const { read, write } = memoryStore()
+    const store = memoryStore()
+    const [read, write] = [() => store.read(),
+      (changes: ReadonlyMap<string, unknown>) => store.write(changes)]
     return { read, write, ...name !== undefined && { name } }
   }
   const store = plain()

@@ -33,8 +33,8 @@ export const timeout: Sleep = (_milliseconds, signal) =>
 
 export interface Devices {
   /** A device of a user. What it keeps outlives it in `store`. */
-  device(t: Test, user: User, options?: Partial<Options>, at?: Hub): Promise<Client>
-  two(t: Test, user?: User, options?: Partial<Options>): Promise<readonly [Client, Client]>
+  readonly device: (t: Test, user: User, options?: Partial<Options>, at?: Hub) => Promise<Client>
+  readonly two: (t: Test, user?: User, options?: Partial<Options>) => Promise<readonly [Client, Client]>
 }
 
 export function devicesOf (hub: Hub): Devices {

@@ -68,8 +68,9 @@ async function python (document: string, dir: string): Promise<string | undefine
   await run('python3', ['-m', 'venv', 'venv'], dir)
   const bin = (name: string) => join(dir, 'venv/bin', name)
   await run(bin('pip'), ['install', '--quiet', '--disable-pip-version-check', PYTHON], dir)
-  const overrides = Object.fromEntries([...BYTES.map((type) => [type, 'application/octet-stream']),
-    ...JSONS.map((type) => [type, 'application/json'])])
+  const overrides: Record<string, string> = {}
+  for (const type of BYTES) overrides[type] = 'application/octet-stream'
+  for (const type of JSONS) overrides[type] = 'application/json'
   await writeFile(
     join(dir, 'config.json'),
     JSON.stringify({ content_type_overrides: overrides, post_hooks: [] })
@@ -97,8 +98,9 @@ async function operationsOf (document: string): Promise<string[]> {
   return Object.values(paths).flatMap((path) => Object.values(path).map(({ operationId }) => operationId))
 }
 
-const npm = (dir: string, name: string) =>
-  run('npm', ['install', '--silent', '--no-audit', '--no-fund', '--prefix', dir, name], dir)
+function npm (dir: string, name: string): Promise<string> {
+  return run('npm', ['install', '--silent', '--no-audit', '--no-fund', '--prefix', dir, name], dir)
+}
 
 /** Runs a tool. @returns what it printed @throws Error with that, where it ends in another way than `codes` */
 async function run (

@@ -13,7 +13,7 @@ interface Operation {
   operationId?: string
   parameters?: Parameter[]
   requestBody?: Body
-  'x-request-body'?: Body
+  'x-request-body'?: Partial<Body>
   responses: Record<string, { description: string, headers?: Json, content?: Body['content'] }>
 }
 type Paths = Record<string, Record<string, Operation>>
@@ -102,8 +102,8 @@ function canonical (parameter: Parameter): Parameter {
 
 /** The example of a body stands beside its schema, where pages that try requests look for it. */
 function bodyOf ({ requestBody, 'x-request-body': files }: Operation): Pick<Operation, 'requestBody'> {
-  const body = files ?? requestBody
-  if (body === undefined) return {}
+  if (files === undefined && requestBody === undefined) return {}
+  const body: Body = { content: {}, ...requestBody, ...files }
   const content = Object.fromEntries(
     Object.entries(body.content).map(([type, { schema, ...rest }]) => {
       const { examples, ...plain } = schema as { examples?: unknown[] }

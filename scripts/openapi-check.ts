@@ -18,7 +18,7 @@ be, where there is no python3.`
 const [REDOCLY, TYPESCRIPT, PYTHON] = ['@redocly/cli@2.77.0', 'openapi-typescript@7.13.0',
   'openapi-python-client==0.29.1']
 /** To this generator a body is JSON, a form or bytes, unless it is told. */
-const BYTES = ['text/html', 'application/xml', 'application/x-ndjson', 'text/event-stream']
+const BYTES = ['text/html', 'application/xml', 'text/csv', 'application/x-ndjson', 'text/event-stream']
 const JSONS = ['application/problem+json', 'application/merge-patch+json']
 
 if (process.argv.includes('--help')) console.log(USAGE)

@@ -62,10 +62,9 @@ const FILES = {
   description: 'The file itself, no form',
   content: Object.fromEntries(
     // A file of any kind may also be sent as bytes; what else these are called is in the list of types.
-    ['text/html', 'application/xml', 'application/json', 'text/csv', 'application/octet-stream'].map((type) => [
-      type,
-      { schema: { type: 'string', format: 'binary' }, example: exampleOf(type) }
-    ])
+    ['text/html', 'application/xml', 'application/json', 'text/csv', 'application/octet-stream'].map((
+      type
+    ) => [type, { schema: { type: 'string', format: 'binary' }, example: exampleOf(type) }])
   )
 }
 

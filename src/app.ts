@@ -136,7 +136,6 @@ export async function buildApp (
   }
   await app.register(problems)
   await app.register(connections, { bytesPerSecond: config.limits.uploadBytesPerSecond, patience })
-  await app.register(notFound)
   await app.register(headers)
   await app.register(log)
   await app.register(lifecycle)
@@ -150,6 +149,7 @@ export async function buildApp (
     })
   }
   await app.register(limits, { limits: config.limits })
+  await app.register(notFound)
   await app.register(auth, { issuers: config.issuers, sealer: shared.sealer, now })
   await app.register(tenant)
   await app.register(tenantLimits, { limits: config.limits })

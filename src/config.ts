@@ -4,6 +4,7 @@ import {
   deepFreeze,
   hostInUrl,
   integer,
+  isAws,
   matching,
   oneOf,
   origin,
@@ -326,11 +327,6 @@ function isHttps (value: unknown): value is string {
   if (typeof value !== 'string' || !URL.canParse(value)) return false
   const { protocol, hostname } = new URL(value)
   return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.has(hostname))
-}
-
-/** Whether the store is DynamoDB itself, also through an endpoint of its own. */
-function isAws (endpoint: string | undefined): boolean {
-  return endpoint === undefined || /\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$/.test(new URL(endpoint).hostname)
 }
 
 /**

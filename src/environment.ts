@@ -91,3 +91,8 @@ export function deepFreeze<T extends object> (value: T): T {
   for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part)
   return Object.freeze(value)
 }
+
+/** Whether the store is DynamoDB itself, also through an endpoint of its own. */
+export function isAws (endpoint: string | undefined): boolean {
+  return endpoint === undefined || /\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$/.test(new URL(endpoint).hostname)
+}

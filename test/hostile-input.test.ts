@@ -615,7 +615,7 @@ t.test('what is hardly HTTP is answered as a problem, or not at all', async (t) 
     'GET /health HTTP/1.1\nHost: h\n\n', [400]], ['an unknown method', `FOO / HTTP/1.1\r\n${auth}\r\n`, [
     400
   ]], ['a lower-case method', `get / HTTP/1.1\r\n${auth}\r\n`, [400]], ['TRACE',
-    `TRACE /v1/bookmarks HTTP/1.1\r\n${auth}\r\n`, [404]], ['OPTIONS *', `OPTIONS * HTTP/1.1\r\n${auth}\r\n`,
+    `TRACE /v1/bookmarks HTTP/1.1\r\n${auth}\r\n`, [405]], ['OPTIONS *', `OPTIONS * HTTP/1.1\r\n${auth}\r\n`,
     [404]], ['HTTP/2 without asking', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', [400]], ['TLS',
     '\x16\x03\x01\x02\x00\x01', [400]], ['an absolute form', get('http://evil.example/v1/public/settings'), [
     200

@@ -44,6 +44,23 @@ const SESSIONS = 'src/services/sessions.ts'
 const PAIRINGS = 'src/operations/pairings.ts'
 
 export const MUTANTS: readonly Mutant[] = [
+  // The contract
+  {
+    promise: 'fidelity',
+    name: 'a method that a path does not take looks like a path that there is not',
+    suite: 'contract',
+    file: 'src/plugins/not-found.ts',
+    find: 'if (methods.size === 0 || methods.has(method)) {',
+    replace: 'if (methods.size >= 0) {'
+  },
+  {
+    promise: 'fidelity',
+    name: "what is wrong with the id in a push is pointed to as a PUT's",
+    suite: 'contract',
+    file: 'src/services/sync/changes.ts',
+    find: "pointer.startsWith('params/')",
+    replace: "pointer.startsWith('never/')"
+  },
   // No lost write
   {
     promise: 'writes',
@@ -996,6 +1013,14 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/operations/index.ts',
     find: "=== 'suspended'",
     replace: "=== ('closed' as string)"
+  },
+  {
+    promise: 'isolation',
+    name: 'a pairing link leads to whatever host a caller wrote',
+    suite: 'contract',
+    file: 'src/routes/sessions.ts',
+    find: '...publicUrl !== undefined && { hub: publicUrl }',
+    replace: 'hub: `http://${request.host}`'
   },
   {
     promise: 'isolation',

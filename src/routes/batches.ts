@@ -61,6 +61,7 @@ export default async function batches (app: FastifyInstance): Promise<void> {
     },
     schema: {
       ...one,
+      'x-request-body': { required: false },
       operationId: 'commitBatch',
       summary: 'Commit all of a staged batch',
       description:

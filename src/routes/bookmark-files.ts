@@ -61,7 +61,10 @@ const FILES = {
   required: true,
   description: 'The file itself, no form',
   content: Object.fromEntries(
-    [...TYPES].map((type) => [type, { schema: { type: 'string' }, example: exampleOf(type) }])
+    // A file of any kind may also be sent as bytes; what else these are called is in the list of types.
+    ['text/html', 'application/xml', 'application/json', 'text/csv', 'application/octet-stream'].map((
+      type
+    ) => [type, { schema: { type: 'string', format: 'binary' }, example: exampleOf(type) }])
   )
 }
 

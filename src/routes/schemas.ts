@@ -16,7 +16,7 @@ export const ProblemBody = Type.Object({
   }),
   errors: Type.Optional(Type.Array(Type.Object({
     pointer: Type.String({
-      pattern: '^(?:/.*|(?:params|querystring|headers)/.+|line .*)?$',
+      pattern: '^(?:$|/|params/|querystring/|headers/|line )',
       description:
         'A JSON pointer into the body; `params/id`, `querystring/limit` or `headers/if-match` of the rest'
     }),

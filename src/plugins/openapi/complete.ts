@@ -13,7 +13,7 @@ interface Operation {
   operationId?: string
   parameters?: Parameter[]
   requestBody?: Body
-  'x-request-body'?: Body
+  'x-request-body'?: Partial<Body>
   responses: Record<string, { description: string, headers?: Json, content?: Body['content'] }>
 }
 type Paths = Record<string, Record<string, Operation>>
@@ -22,7 +22,7 @@ const INT32 = 2 ** 31 - 1
 const GROUP = '/v1/groups/{groupId}'
 
 const text = (description: string) => ({ description, schema: { type: 'string' } })
-const number = (description: string) => ({ description, schema: { type: 'integer' } })
+const number = (description: string) => ({ description, schema: { type: 'integer', format: 'int64' } })
 const HEADERS = {
   'X-Request-Id': text('The request id: yours, where you sent one, or one of the hub'),
   ETag: text('The entity tag: the revision of the record in quotes. For If-Match and If-None-Match'),
@@ -35,9 +35,13 @@ const HEADERS = {
   Link: text('Where to go on instead'),
   'Content-Disposition': text('The name of the file')
 }
+/** What plugins/services.ts takes as a key. */
+const KEY = { type: 'string', pattern: '^[\\x21-\\x7e]{1,255}$' }
 const headers = (...names: (keyof typeof HEADERS)[]): Json =>
   Object.fromEntries(names.map((name) => [name, HEADERS[name]]))
 
+/** Of a limit only where there is one. */
+const ALWAYS = ['X-Request-Id', 'RateLimit', 'RateLimit-Policy'] as const
 const PROBLEM_HEADERS = {
   '4XX': headers(
     'X-Request-Id',
@@ -48,7 +52,7 @@ const PROBLEM_HEADERS = {
     'RateLimit-Policy',
     'Link'
   ),
-  '5XX': headers('X-Request-Id', 'Retry-After')
+  '5XX': headers(...ALWAYS, 'Retry-After')
 }
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
   200: 'Done',
@@ -93,13 +97,13 @@ function inGroup (path: string, { operationId }: Operation, paths: Paths): Pick<
 function canonical (parameter: Parameter): Parameter {
   if (parameter.in !== 'header') return parameter
   const name = parameter.name.replace(/(?:^|-)[a-z]/g, (first) => first.toUpperCase()).replace(/-Id$/, '-ID')
-  return { ...parameter, name }
+  return { ...parameter, name, ...name === 'Idempotency-Key' && { schema: KEY } }
 }
 
 /** The example of a body stands beside its schema, where pages that try requests look for it. */
 function bodyOf ({ requestBody, 'x-request-body': files }: Operation): Pick<Operation, 'requestBody'> {
-  const body = files ?? requestBody
-  if (body === undefined) return {}
+  if (files === undefined && requestBody === undefined) return {}
+  const body: Body = { content: {}, ...requestBody, ...files }
   const content = Object.fromEntries(
     Object.entries(body.content).map(([type, { schema, ...rest }]) => {
       const { examples, ...plain } = schema as { examples?: unknown[] }
@@ -126,7 +130,7 @@ function answersOf (
       ...rest,
       ...rest.description === 'Default Response' && { description: DESCRIPTIONS[status] ?? 'Done' },
       headers: headers(
-        'X-Request-Id',
+        ...ALWAYS,
         ...rev === undefined ? [] : ['ETag' as const],
         ...status === '201' && (rev ?? session) !== undefined ? ['Location' as const] : [],
         .../^export/.test(operationId ?? '') ? ['Content-Disposition' as const] : []
@@ -137,13 +141,13 @@ function answersOf (
   const conditional = method === 'get' && parameters.some(({ name }) => name === 'if-none-match')
   const answers = Object.fromEntries(described.filter(([status]) => !(status in problems)))
   // What is conditional has an entity tag, whatever it is.
-  if (conditional) answers['200'] = { ...answers['200']!, headers: headers('X-Request-Id', 'ETag') }
+  if (conditional) answers['200'] = { ...answers['200']!, headers: headers(...ALWAYS, 'ETag') }
   return {
     ...answers,
     ...conditional && {
       304: {
         description: 'You have it already: If-None-Match names it',
-        headers: headers('X-Request-Id', 'ETag')
+        headers: headers(...ALWAYS, 'ETag')
       }
     },
     ...Object.fromEntries(

@@ -12,7 +12,7 @@ import { withComponents } from './components.ts'
 
 declare module 'fastify' {
   interface FastifySchema {
-    /** A body that the route reads by itself: described, and not checked. */
+    /** What the document says of the body beyond its schema, or in place of one where the route reads it by itself. */
     'x-request-body'?: object
   }
 }
@@ -93,7 +93,7 @@ export default fp<Options>(async (app, config) => {
       return withComponents({
         ...openapiObject,
         paths: complete(openapiObject.paths, problems as never)
-      }) as never
+      })
     },
     hideUntagged: true
   })

@@ -132,7 +132,7 @@ async function main (megabytes: number, runs: number, readers: number): Promise<
   })
   for (const response of slow) response.destroy()
   const file = fileOf(0, 9000)
-  const tenants = await Promise.all(Array.from({ length: runs }, (_, index) => tokenOf(`t${index}`)))
+  const tenants = await Promise.all(Array.from({ length: runs }, (_, index) => tokenOf(`tenant-${index}`)))
   await measure(
     `${runs} dry runs of ${(file.length / 1e6).toFixed(0)} MB at once`,
     async () =>

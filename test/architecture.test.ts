@@ -92,7 +92,7 @@ t.test('a folder is a privilege', (t) => {
   t.strictSame(
     uses(
       /\.go\(/,
-      /^src\/(?:engine\/(?:rows|batch-rows|idempotency-rows|list)|services\/(?:public-settings|last-seen)|operations\/(?:tenants|audit|pairings))\.ts$/
+      /^src\/(?:engine\/(?:rows|batch-rows|idempotency-rows|list|expire)|services\/(?:public-settings|last-seen)|operations\/(?:tenants|audit|pairings))\.ts$/
     ),
     [],
     'rows are read and written in few places'

@@ -60,7 +60,7 @@ export function plan (
   const n = head.n + 1
   const at = timeAfter(head, now)
   const expiresAt = Math.floor(Date.parse(at) / 1000) + rules.retentionDays * DAY_SECONDS
-  const next = { ...head, n, at, lock: undefined }
+  const next = { ...head, n, at, lock: undefined, ...closed(write, head, at, expiresAt) }
   checkAll(write, known, head)
   const results = write.changes.filter(({ act }) => act !== 'check').map((change, index): Result => {
     const before = known[index]
@@ -128,10 +128,32 @@ export function repeated (
   return earlier.outcome
 }
 
-/** The puts that open a transaction: HEAD to its last state, and the directory row where the space is new. */
+/** The puts that open a transaction: HEAD to its last state, and the directory row where a space begins or ends. */
 export function opening (space: SpaceKey, before: SpaceHead | undefined, after: SpaceHead): object[] {
   const head = putHead(space, before, after)
-  return before === undefined ? [head, putDirectory(space, after.at)] : [head]
+  if (before === undefined) return [head, putDirectory(space, after.at)]
+  if (after.expiresAt === before.expiresAt) return [head]
+  return [head, putDirectory(space, new Date(after.epoch).toISOString(), after.expiresAt)]
+}
+
+/**
+ * What closing leaves on HEAD. What a space holds is only what was in it before: this is where a put that was
+ * under way when its group ended is refused, by HEAD's own condition.
+ * @throws Problem NOT_FOUND, as for who is not in the group
+ */
+function closed (
+  { closing, changes }: Write,
+  { closedAt }: SpaceHead,
+  at: string,
+  expiresAt: number
+): Partial<SpaceHead> {
+  if (closing === 'begins') return { closedAt: at }
+  if (closing === 'ends') return { expiresAt: expiresAt + DAY_SECONDS }
+  const puts = changes.some(({ act, definition }) => act === 'put' && definition.pushable)
+  if (closedAt !== undefined && closing === undefined && puts) {
+    throw new Problem('NOT_FOUND', 'There is no such space.')
+  }
+  return {}
 }
 
 const isLive = (known: Known | undefined): known is Known => known !== undefined && !known.deleted

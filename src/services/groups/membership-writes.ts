@@ -109,20 +109,22 @@ export function moved (
 }
 
 /**
- * Commits what changes in several spaces at once, within `together`. The Idempotency-Key stands in the space
- * of the context.
+ * Commits what changes in several spaces at once, within `withSpacesLocked`. The Idempotency-Key stands in the
+ * space of the context.
+ * @param closing that it is the last write of the context's space
  * @throws Superseded where a row is not what it was when it was read; Problem QUOTA_EXCEEDED, CONTENTION
  */
 export function commitSides (
   { store, space: keyed, sessionId, idempotency, writer }: Context,
-  sides: readonly (readonly [space: SpaceKey, changes: readonly Change[]])[]
+  sides: readonly (readonly [space: SpaceKey, changes: readonly Change[]])[],
+  closing?: 'ends'
 ): Promise<Outcome> {
   const writes = sides.filter(([, changes]) => changes.length > 0).map(([space, changes]) => ({
     store,
     space,
     changes,
     sessionId,
-    ...spaceName(space) === spaceName(keyed) && { idempotency }
+    ...spaceName(space) === spaceName(keyed) && { idempotency, ...closing && { closing } }
   }))
   return writer.commitAcross(writes)
 }

@@ -67,6 +67,14 @@ export interface Limits {
   /** Groups that a user is in, and invitations to more. */
   readonly userGroups: number
   readonly userInvitations: number
+  /** Of these from one person, and people whom a user blocks. */
+  readonly invitationsFromOne: number
+  readonly userBlocks: number
+  /**
+   * Invitations, withdrawals, changes of roles and removals by one user in a minute (0: no limit): each is a
+   * write to somebody else's space.
+   */
+  readonly peopleChangesPerUser: number
   /** People in a group, and pending invitations to it. */
   readonly groupMembers: number
   readonly groupInvitations: number
@@ -191,6 +199,9 @@ export function loadConfig (env: Env = process.env): Config {
       connectionsPerUser: integer(env, 'LIMIT_CONNECTIONS_PER_USER', 20, 1, 10_000),
       userGroups: 100,
       userInvitations: 100,
+      invitationsFromOne: 10,
+      userBlocks: 200,
+      peopleChangesPerUser: integer(env, 'LIMIT_PEOPLE_CHANGES_PER_USER', local ? 0 : 120, 0, 1e9),
       groupMembers: integer(env, 'LIMIT_GROUP_MEMBERS', 500, 1, 10_000),
       groupInvitations: 100,
       invitationDays: 14,

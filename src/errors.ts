@@ -14,6 +14,7 @@ export const ERRORS = {
   MISSING_TENANT_ID: [401, 'The token names no tenant'],
   UNAUTHORIZED_ACCESS: [403, 'Not allowed'],
   TENANT_SUSPENDED: [403, 'The tenant is suspended'],
+  BLOCKED: [403, 'The user takes no invitations from you'],
   PAIRING_FAILED: [403, 'The code lets nobody in'],
   NOT_FOUND: [404, 'Not found'],
   METHOD_NOT_ALLOWED: [405, 'The method is not one that this path takes'],

@@ -3,6 +3,7 @@ import { spaceKey } from '../../entities/fields.ts'
 import type { Scope, Store } from '../store/store.ts'
 import { bookmarks } from './bookmarks/index.ts'
 import type { Context, Shared } from './context.ts'
+import { blocks } from './groups/blocks.ts'
 import { groups, oneGroup } from './groups/index.ts'
 import { invitations, invite } from './groups/invitations.ts'
 import { members, type MemberRecord } from './groups/members.ts'
@@ -39,6 +40,7 @@ export function createServices (
     sessions: sessions(context),
     groups: groups(context),
     invitations: invitations(context),
+    blocks: blocks(context),
     /**
      * What can be done in a group, for a member who may do that much.
      * @throws Problem NOT_FOUND, UNAUTHORIZED_ACCESS

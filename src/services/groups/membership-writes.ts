@@ -1,3 +1,4 @@
+import { block } from '../../../entities/block.ts'
 import { group } from '../../../entities/group.ts'
 import { invitation } from '../../../entities/invitation.ts'
 import { member } from '../../../entities/group-member.ts'
@@ -26,8 +27,8 @@ import { retryOnConflict } from '../../engine/retry.ts'
  * read.
  */
 
-export const KIND = { group, invitation, member, membership } as unknown as Record<
-  'group' | 'invitation' | 'member' | 'membership',
+export const KIND = { block, group, invitation, member, membership } as unknown as Record<
+  'block' | 'group' | 'invitation' | 'member' | 'membership',
   Definition
 >
 

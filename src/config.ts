@@ -64,17 +64,11 @@ export interface Limits {
   readonly requestsPerTenant: number
   /** Long polls and event streams of one user at a time, in a process. */
   readonly connectionsPerUser: number
-  /** Groups that a user is in, and invitations to more. */
+  /** Groups that a user is in, invitations to more, of these from one person, and people whom one blocks. */
   readonly userGroups: number
   readonly userInvitations: number
-  /** Of these from one person, and people whom a user blocks. */
   readonly invitationsFromOne: number
   readonly userBlocks: number
-  /**
-   * Invitations, withdrawals, changes of roles and removals by one user in a minute (0: no limit): each is a
-   * write to somebody else's space.
-   */
-  readonly peopleChangesPerUser: number
   /** People in a group, and pending invitations to it. */
   readonly groupMembers: number
   readonly groupInvitations: number
@@ -89,8 +83,9 @@ export interface Limits {
   readonly pairingSeconds: number
   readonly pairingTries: number
   readonly claimsPerAddress: number
-  /** Codes that a user may make in a minute (0: no limit). */
+  /** Codes that a user may make, and changes to the people of groups, in a minute (0: no limit). */
   readonly pairingsPerUser: number
+  readonly peopleChangesPerUser: number
 }
 
 export interface Config {

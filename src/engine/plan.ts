@@ -16,6 +16,7 @@ import {
   type Write
 } from './change.ts'
 import { timeAfter } from './time.ts'
+import { closed } from './closed.ts'
 import { TRANSACTION_BYTES } from './weight.ts'
 import { checkRow, putDirectory, putHead, putLog, putRow } from './rows.ts'
 import { IDEMPOTENCY_SECONDS, putIdempotency } from './idempotency-rows.ts'
@@ -60,7 +61,7 @@ export function plan (
   const n = head.n + 1
   const at = timeAfter(head, now)
   const expiresAt = Math.floor(Date.parse(at) / 1000) + rules.retentionDays * DAY_SECONDS
-  const next = { ...head, n, at, lock: undefined, ...closed(write, head, at, expiresAt) }
+  const next = { ...head, n, at, lock: undefined, ...closed(write, head, at, expiresAt + DAY_SECONDS) }
   checkAll(write, known, head)
   const results = write.changes.filter(({ act }) => act !== 'check').map((change, index): Result => {
     const before = known[index]
@@ -134,26 +135,6 @@ export function opening (space: SpaceKey, before: SpaceHead | undefined, after: 
   if (before === undefined) return [head, putDirectory(space, after.at)]
   if (after.expiresAt === before.expiresAt) return [head]
   return [head, putDirectory(space, new Date(after.epoch).toISOString(), after.expiresAt)]
-}
-
-/**
- * What closing leaves on HEAD. What a space holds is only what was in it before: this is where a put that was
- * under way when its group ended is refused, by HEAD's own condition.
- * @throws Problem NOT_FOUND, as for who is not in the group
- */
-function closed (
-  { closing, changes }: Write,
-  { closedAt }: SpaceHead,
-  at: string,
-  expiresAt: number
-): Partial<SpaceHead> {
-  if (closing === 'begins') return { closedAt: at }
-  if (closing === 'ends') return { expiresAt: expiresAt + DAY_SECONDS }
-  const puts = changes.some(({ act, definition }) => act === 'put' && definition.pushable)
-  if (closedAt !== undefined && closing === undefined && puts) {
-    throw new Problem('NOT_FOUND', 'There is no such space.')
-  }
-  return {}
 }
 
 const isLive = (known: Known | undefined): known is Known => known !== undefined && !known.deleted

@@ -66,6 +66,8 @@ export interface ProblemExtras {
   deleted?: boolean
   /** What is wrong with each change of a push of which nothing was applied. */
   results?: object[]
+  /** Of what ended early: the change-sets that it wrote, by whose revert all of it is undone. */
+  written?: readonly { readonly n: number, readonly changes: number }[]
   /** Where to go on. */
   snapshot?: string
   /** It is meant to be so, and nothing that anyone has to mend: a 5xx that is no error in the log. */

@@ -1052,9 +1052,9 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'services are made from a scope that all requests share',
     suite: 'interleaving',
     file: SERVICES,
-    find: 'createServices(shared, scope, await stores.of(scope.tenantId), idempotency))',
+    find: 'createServices(shared, scope, await stores.of(scope.tenantId), asked)',
     replace:
-      '{ Object.assign(shared, { last: scope }); const store = await stores.of(scope.tenantId); return createServices(shared, (shared as unknown as { last: Scope }).last, store, idempotency) })'
+      '{ Object.assign(shared, { last: scope }); const store = await stores.of(scope.tenantId); return createServices(shared, (shared as unknown as { last: Scope }).last, store, asked) }'
   },
   {
     promise: 'isolation',

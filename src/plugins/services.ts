@@ -13,7 +13,10 @@ declare module 'fastify' {
     /** True when the store answers. */
     storeReady(): Promise<boolean>
     /** The tenant world of a scope. @throws Problem STORE_UNAVAILABLE */
-    servicesOf(scope: Scope, idempotency?: Context['idempotency']): Promise<Services>
+    servicesOf(
+      scope: Scope,
+      asked?: Pick<Context, 'idempotency' | 'assertAllowed'>
+    ): Promise<Services>
   }
   interface FastifyRequest {
     /**
@@ -49,7 +52,12 @@ export default fp<{ stores: Stores, shared: Shared, operations: Operations }>(
     app.decorateRequest('publicSettings', null as unknown as PublicSettings)
     app.addHook('preHandler', async (request) => {
       if (request.scope !== null) {
-        request.services = await app.servicesOf(request.scope, idempotencyOf(request))
+        request.services = await app.servicesOf(request.scope, {
+        idempotency: idempotencyOf(request),
+        assertAllowed: async () => {
+          await Promise.all([request.assertActive(), request.assertSignedIn()])
+        }
+      })
         await request.assertSignedIn()
         assertDevice(request)
       } else if (request.routeOptions.url?.startsWith('/v1/public/')) {
@@ -58,8 +66,8 @@ export default fp<{ stores: Stores, shared: Shared, operations: Operations }>(
     })
     app.decorate(
       'servicesOf',
-      async (scope: Scope, idempotency?: Context['idempotency']) =>
-        createServices(shared, scope, await stores.of(scope.tenantId), idempotency)
+      async (scope: Scope, asked = { idempotency: undefined, assertAllowed: async () => {} }) =>
+        createServices(shared, scope, await stores.of(scope.tenantId), asked)
     )
     app.decorateRequest('admitUpload', function (this: FastifyRequest, reply, mostBytes) {
       const length = this.headers['content-length']

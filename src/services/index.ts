@@ -23,7 +23,7 @@ export function createServices (
   shared: Shared,
   scope: Scope,
   store: Store,
-  idempotency: Context['idempotency']
+  { idempotency, assertAllowed }: Pick<Context, 'idempotency' | 'assertAllowed'>
 ) {
   const space = spaceKey(scope.tenantId, 'USER', scope.userId)
   const context: Context = {
@@ -32,7 +32,8 @@ export function createServices (
     space,
     userId: scope.userId,
     sessionId: scope.sessionId,
-    idempotency
+    idempotency,
+    assertAllowed
   }
   return {
     ...inSpace(context),

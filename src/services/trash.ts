@@ -78,14 +78,15 @@ export function trash (context: Context) {
     return covered
   }
 
-  /** Undoes all parts of a staged batch, as a batch of its own. */
-  async function revertBatch (first: number, parts: number): Promise<{ n: number, results: Reverted[] }> {
+  /** Undoes all parts of a staged batch that were written, as a batch of its own. */
+  async function revertBatch (id: string, first: number, parts: number): Promise<{ n: number, results: Reverted[] }> {
     return retryOnConflict(async () => {
       const results: Reverted[] = []
       const changes: StagedChange[] = []
       for (let n = first; n < first + parts;) {
-        const entries = await readLog(store, space, n, first + parts - 1, ENTRIES)
-        if (entries.length === 0 || entries[0]!.n !== n) throw notFound('change-set')
+        const logged = await readLog(store, space, n, first + parts - 1, ENTRIES)
+        if (logged[0]?.n !== n) throw notFound('change-set')
+        const entries = logged.filter(({ batch }) => batch?.id === id)
         for (const entry of entries) {
           const rows = await readNamed(store, space, entry.ops)
           for (const op of entry.ops) {
@@ -99,7 +100,8 @@ export function trash (context: Context) {
             if (isUndone) changes.push(stagedOf(undone))
           }
         }
-        n += entries.length
+        // One that was stopped is followed by what is none of it.
+        n = entries.length < logged.length ? Infinity : n + logged.length
       }
       if (changes.length === 0) {
         throw new Problem(
@@ -197,7 +199,7 @@ export function trash (context: Context) {
         )
       }
       if (entry.batch !== undefined && entry.batch.parts > 1) {
-        return revertBatch(n - entry.batch.part + 1, entry.batch.parts)
+        return revertBatch(entry.batch.id, n - entry.batch.part + 1, entry.batch.parts)
       }
       const outcome = await once(context, () =>
         retryOnConflict(async (): Promise<Outcome> => {

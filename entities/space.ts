@@ -147,7 +147,10 @@ export const Batch = new Entity({
   attributes: {
     ...spaceAttributes,
     id: plainId,
-    state: { type: ['open', 'committing', 'writing', 'committed', 'stopped', 'abandoned'] as const, required: true },
+    state: {
+      type: ['open', 'committing', 'writing', 'committed', 'stopped', 'abandoned'] as const,
+      required: true
+    },
     /** The space that it is for: `me` or `group:{id}`. */
     target: { type: 'string', required: true },
     /** How many changes each part has. A part is what one transaction takes. */

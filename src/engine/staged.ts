@@ -38,8 +38,7 @@ export interface StagedCommits {
    * @returns the batch as it is then, and what it did, without contents: nothing where it had been begun before
    * @throws PreconditionFailed, Superseded, Problem QUOTA_EXCEEDED, CONFIRMATION_REQUIRED, CONTENTION:
    *   nothing of it happened
-   * @throws what `assertAllowed` throws, and where steps were written with `written`: they stay, and a revert
-   *   of the change-set that it names undoes them
+   * @throws what `assertAllowed` throws; with `written` where steps were written, which stay
    */
   commit(job: Job, guarded: boolean, object?: Objection): Promise<Committed>
   /**

@@ -31,8 +31,7 @@ export interface Committed {
 export interface StagedCommits {
   /**
    * Commits a staged batch: step after step, each a transaction and a change-set, while nobody else writes to
-   * the space. All preconditions and the quota are checked before the first. What was begun is gone on with,
-   * but for one reason: who commits it may no longer.
+   * the space. All preconditions and the quota are checked before the first. What was begun is gone on with.
    * @param guarded refuse it where it would delete most of the space
    * @param object may refuse it by throwing, before anything is written
    * @returns the batch as it is then, and what it did, without contents: nothing where it had been begun before

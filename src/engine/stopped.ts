@@ -15,7 +15,11 @@ export async function endOfRight ({ assertAllowed }: Job): Promise<Problem | und
 }
 
 /** What lets the space go, and says in the batch which of its steps were written. */
-export function stopping ({ release }: Locks, { store, space, owner, batch }: Job, head: SpaceHead) {
+export function stopping (
+  locks: Pick<Locks, 'release'>,
+  { store, space, owner, batch }: Job,
+  head: SpaceHead
+) {
   const to: BatchRow = {
     ...batch,
     state: 'stopped',
@@ -24,7 +28,7 @@ export function stopping ({ release }: Locks, { store, space, owner, batch }: Jo
   }
   return {
     after: { ...head, n: head.n + 1 },
-    puts: [...release(store, space, head), putBatch(owner, { ...batch, state: 'writing' }, to)]
+    puts: [...locks.release(store, space, head), putBatch(owner, { ...batch, state: 'writing' }, to)]
   }
 }
 

@@ -34,8 +34,7 @@ interface Indexed {
 }
 
 const { byAccessPattern: { byId } } = createConversions(SettingEntity)
-const tenantOf = ({ pk, sk }: Indexed) =>
-  (byId.fromKeys.toComposite({ pk, sk }) as { tenantId: string }).tenantId
+const tenantOf = ({ pk, sk }: Indexed) => String(byId.fromKeys.toComposite({ pk, sk })!.tenantId)
 
 /**
  * What anyone may read. One index is all this can touch, and of its rows only what the index holds; the rows'

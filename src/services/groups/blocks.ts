@@ -63,8 +63,8 @@ export function blocks (given: Context) {
             }))
       )
       await declineFrom(id)
-      const [{ row, created }] = results as [typeof results[number]]
-      return { record: block.present(row as never), created }
+      const { row, created } = results[0]!
+      return { record: block.present(row), created }
     },
     /** @throws Problem NOT_FOUND */
     async remove (id: string): Promise<void> {

@@ -53,11 +53,11 @@ export default fp<{ stores: Stores, shared: Shared, operations: Operations }>(
     app.addHook('preHandler', async (request) => {
       if (request.scope !== null) {
         request.services = await app.servicesOf(request.scope, {
-        idempotency: idempotencyOf(request),
-        assertAllowed: async () => {
-          await Promise.all([request.assertActive(), request.assertSignedIn()])
-        }
-      })
+          idempotency: idempotencyOf(request),
+          assertAllowed: async () => {
+            await Promise.all([request.assertActive(), request.assertSignedIn()])
+          }
+        })
         await request.assertSignedIn()
         assertDevice(request)
       } else if (request.routeOptions.url?.startsWith('/v1/public/')) {

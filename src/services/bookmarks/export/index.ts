@@ -39,7 +39,10 @@ export async function exportFile (context: Context, format: ExportFormat): Promi
     return {
       type: writing?.type ?? 'application/json; charset=utf-8',
       name: `bookmarks.${writing?.extension ?? 'json'}`,
-      pieces: inPieces(context, writing === undefined ? json(view.records) : nested(writing, await view.tree())),
+      pieces: inPieces(
+        context,
+        writing === undefined ? json(view.records) : nested(writing, await view.tree())
+      ),
       release () {
         release()
         leave()

@@ -1,17 +1,15 @@
 import { mock } from 'node:test'
 import { QueryCommand } from '@aws-sdk/lib-dynamodb'
 import t from 'tap'
-import { buildApp } from '../src/app.ts'
 import { STATUS_KNOWN_FOR_MS } from '../src/operations/index.ts'
 import { tenants } from '../src/operations/tenants.ts'
 import { startTracedHub } from './harness/client.ts'
 import { found, join, type Named } from './harness/groups.ts'
-import { person } from './harness/hub.ts'
+import { person, startApp } from './harness/hub.ts'
 
 const DAY = 86_400
 const { hub, traced, store } = await startTracedHub(t)
-const other = await buildApp(hub.config, { open: traced.open, logStream: { write: () => {} } })
-t.teardown(() => other.close())
+const other = await startApp(t, hub.config, { open: traced.open })
 t.beforeEach(() => {
   traced.fault = undefined
 })

@@ -1,14 +1,12 @@
 import t from 'tap'
-import { buildApp } from '../src/app.ts'
 import { startTracedHub } from './harness/client.ts'
 import { found, join, type Named } from './harness/groups.ts'
-import { person } from './harness/hub.ts'
+import { person, startApp } from './harness/hub.ts'
 import { loadConfig } from '../src/config.ts'
 
 const { hub, traced } = await startTracedHub(t)
 const { limits } = hub.config
-const other = await buildApp(hub.config, { open: traced.open, logStream: { write: () => {} } })
-t.teardown(() => other.close())
+const other = await startApp(t, hub.config, { open: traced.open })
 t.beforeEach(() => {
   traced.fault = undefined
 })

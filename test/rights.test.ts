@@ -3,13 +3,12 @@ import { createHash } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { spaceKey } from '../entities/fields.ts'
-import { buildApp } from '../src/app.ts'
 import { STATUS_KNOWN_FOR_MS } from '../src/operations/index.ts'
 import { tenants } from '../src/operations/tenants.ts'
 import { loadConfig } from '../src/config.ts'
 import { startTracedHub } from './harness/client.ts'
 import { found, join, type Named } from './harness/groups.ts'
-import { person, type Answer, type Person } from './harness/hub.ts'
+import { person, startApp, type Answer, type Person } from './harness/hub.ts'
 import { recordsOf } from './harness/world.ts'
 
 /** What takes long takes several batches of these, and each of them three transactions. */
@@ -17,8 +16,7 @@ const BATCH = 250
 const { hub, traced, store } = await startTracedHub(t, {
   limits: { ...loadConfig({}).limits, batchChanges: BATCH }
 })
-const other = await buildApp(hub.config, { open: traced.open, logStream: { write: () => {} } })
-t.teardown(() => other.close())
+const other = await startApp(t, hub.config, { open: traced.open })
 const desk = tenants(store, Date.now)
 const tick = performance.now.bind(performance)
 let ahead = 0
@@ -102,7 +100,7 @@ const WORK: Record<string, (of: Scene) => Promise<() => Promise<Answer>>> = {
 }
 
 /** How a right ends, through another process; what it is answered with means that it has ended. */
-const ENDS: Record<string, { end(of: Scene): Promise<unknown>, told: object }> = {
+const ENDS: Record<string, { readonly end: (of: Scene) => Promise<unknown>, told: object }> = {
   removed: {
     end: ({ owner, path, editor }) =>
       person(other, owner.person.token).delete(`${path}/members/${editor.user}`),
@@ -162,7 +160,6 @@ async function run (
       const answer = await next()
       // What was in flight when the right ended.
       then ??= content(of)
-      if (isOver) await then
       return answer
     }
     return next()

@@ -34,7 +34,7 @@ interface Indexed {
 }
 
 const { byAccessPattern: { byId } } = createConversions(SettingEntity)
-const tenantOf = ({ pk, sk }: Indexed) => String(byId.fromKeys.toComposite({ pk, sk })!.tenantId)
+const tenantOf = ({ pk, sk }: Indexed) => String(byId.fromKeys.toComposite({ pk, sk }).tenantId)
 
 /**
  * What anyone may read. One index is all this can touch, and of its rows only what the index holds; the rows'

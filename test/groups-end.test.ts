@@ -94,12 +94,13 @@ t.test('who ends a group takes back what it had published, and gives every row o
 })
 
 t.test('what ends a group may be broken off after any transaction, and is gone on with when it is sent again', async (t) => {
+  hub.log.expectLog(/"errorType":"STORE_UNAVAILABLE"/)
   for (let after = 1;; after++) {
     const { id, path, owner, editor, publicIds } = await published(2)
     let written = 0
     traced.fault = async (name, next) => {
       const isWrite = /TransactWrite|Update/.test(name)
-      if (isWrite && written >= after) throw new Error('gone')
+      if (isWrite && written >= after) throw Object.assign(new Error('gone'), { name: 'TimeoutError' })
       const answer = await next()
       if (isWrite) written++
       return answer

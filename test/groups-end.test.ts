@@ -94,7 +94,7 @@ t.test('who ends a group takes back what it had published, and gives every row o
 })
 
 t.test('what ends a group may be broken off after any transaction, and is gone on with when it is sent again', async (t) => {
-  hub.log.expectLog(/"errorType":"STORE_UNAVAILABLE"/)
+  hub.expectLog(/"errorType":"STORE_UNAVAILABLE"/)
   for (let after = 1;; after++) {
     const { id, path, owner, editor, publicIds } = await published(2)
     let written = 0

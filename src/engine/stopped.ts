@@ -1,6 +1,6 @@
 import { Problem } from '../errors.ts'
 import type { SpaceHead } from './change.ts'
-import { putBatch, type BatchRow } from './rows.ts'
+import { putBatch, type BatchRow } from './batch-rows.ts'
 import type { Locks } from './staged-lock.ts'
 import { stepsOf, type Job } from './staged-steps.ts'
 

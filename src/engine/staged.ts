@@ -36,8 +36,7 @@ export interface StagedCommits {
    * @param object may refuse it by throwing, before anything is written
    * @returns the batch as it is then, and what it did, without contents: nothing where it had been begun before
    * @throws PreconditionFailed, Superseded, Problem QUOTA_EXCEEDED, CONFIRMATION_REQUIRED, CONTENTION:
-   *   nothing of it happened
-   * @throws what `assertAllowed` throws; with `written` where steps were written, which stay
+   *   nothing of it happened; as `assertAllowed`, where `written` says what did
    */
   commit(job: Job, guarded: boolean, object?: Objection): Promise<Committed>
   /**

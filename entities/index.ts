@@ -1,4 +1,5 @@
 import { AuditEvent } from './audit-event.ts'
+import { block } from './block.ts'
 import { bookmark } from './bookmark.ts'
 import type { AnyEntity, Definition } from './definition.ts'
 import { group } from './group.ts'
@@ -12,7 +13,7 @@ import { Batch, BatchPart, DirectoryEntry, Head, IdempotencyRow, LogEntry } from
 import { Tenant } from './tenant.ts'
 
 /** Every synchronised kind of record. Sync, export, purge, backup and the isolation tests iterate this. */
-export const registry = { bookmark, setting, membership, group, member, invitation, session } as const
+export const registry = { bookmark, setting, membership, group, member, invitation, session, block } as const
 
 /** `bookmark`, `setting`, ... */
 export type Resource = keyof typeof registry

@@ -64,9 +64,11 @@ export interface Limits {
   readonly requestsPerTenant: number
   /** Long polls and event streams of one user at a time, in a process. */
   readonly connectionsPerUser: number
-  /** Groups that a user is in, and invitations to more. */
+  /** Groups that a user is in, invitations to more, of these from one person, and people whom one blocks. */
   readonly userGroups: number
   readonly userInvitations: number
+  readonly invitationsFromOne: number
+  readonly userBlocks: number
   /** People in a group, and pending invitations to it. */
   readonly groupMembers: number
   readonly groupInvitations: number
@@ -81,8 +83,9 @@ export interface Limits {
   readonly pairingSeconds: number
   readonly pairingTries: number
   readonly claimsPerAddress: number
-  /** Codes that a user may make in a minute (0: no limit). */
+  /** Codes that a user may make, and changes to the people of groups, in a minute (0: no limit). */
   readonly pairingsPerUser: number
+  readonly peopleChangesPerUser: number
 }
 
 export interface Config {
@@ -191,6 +194,9 @@ export function loadConfig (env: Env = process.env): Config {
       connectionsPerUser: integer(env, 'LIMIT_CONNECTIONS_PER_USER', 20, 1, 10_000),
       userGroups: 100,
       userInvitations: 100,
+      invitationsFromOne: 10,
+      userBlocks: 200,
+      peopleChangesPerUser: integer(env, 'LIMIT_PEOPLE_CHANGES_PER_USER', local ? 0 : 120, 0, 1e9),
       groupMembers: integer(env, 'LIMIT_GROUP_MEMBERS', 500, 1, 10_000),
       groupInvitations: 100,
       invitationDays: 14,

@@ -61,6 +61,87 @@ export const MUTANTS: readonly Mutant[] = [
     find: "pointer.startsWith('params/')",
     replace: "pointer.startsWith('never/')"
   },
+  // Rights that end
+  {
+    promise: 'secrecy',
+    name: 'a suspended tenant stays public',
+    suite: 'groups-end',
+    file: 'src/services/public-settings.ts',
+    find: 'rows.filter((row) => active.get(tenants.get(row)!))',
+    replace: 'rows.filter((row) => active.has(tenants.get(row)!))'
+  },
+  {
+    promise: 'secrecy',
+    name: 'a group that ends stays published',
+    suite: 'groups-end',
+    file: 'src/services/groups/closing.ts',
+    find: 'content: { ...content, isPublic: false,',
+    replace: 'content: { ...contentOf(row),'
+  },
+  {
+    promise: 'secrecy',
+    name: 'something is published in a group that ends',
+    suite: 'groups-end',
+    file: 'src/engine/closed.ts',
+    find: 'if (closedAt !== undefined && closing === undefined && puts)',
+    replace: 'if (closedAt !== undefined && closing === undefined && puts && changes.length > 98)'
+  },
+  {
+    promise: 'writes',
+    name: 'what was in a group that ended stays for good',
+    suite: 'groups-end',
+    file: 'src/engine/expire.ts',
+    find: 'some.push(row)',
+    replace: "if (definition.resource !== 'bookmark') some.push(row)"
+  },
+  {
+    promise: 'writes',
+    name: 'HEAD of a group that ended stays for good',
+    suite: 'groups-end',
+    file: 'src/engine/closed.ts',
+    find: "if (closing === 'ends') return { expiresAt }",
+    replace: "if (closing === 'ends') return {}"
+  },
+  {
+    promise: 'isolation',
+    name: 'one person fills another with invitations',
+    suite: 'invitations',
+    file: 'src/services/groups/invitations.ts',
+    find: 'filter(({ invitedBy }) => invitedBy === userId)',
+    replace: 'filter(({ invitedBy }) => invitedBy === id)'
+  },
+  {
+    promise: 'isolation',
+    name: 'who is blocked at that moment gets in',
+    suite: 'invitations',
+    file: 'src/services/groups/invitations.ts',
+    find: "{ definition: KIND.block, id: userId, act: 'check', content: {} }",
+    replace: ''
+  },
+  {
+    promise: 'isolation',
+    name: 'a batch goes on for who may no longer',
+    suite: 'rights',
+    file: 'src/engine/staged.ts',
+    find: 'number === 1 ? undefined : await endOfRight(job)',
+    replace: 'undefined as Awaited<ReturnType<typeof endOfRight>>'
+  },
+  {
+    promise: 'isolation',
+    name: 'a batch begins for who may no longer',
+    suite: 'rights',
+    file: 'src/engine/staged.ts',
+    find: 'await job.assertAllowed?.()',
+    replace: ''
+  },
+  {
+    promise: 'isolation',
+    name: 'an import goes on for who is in the group no more',
+    suite: 'rights',
+    file: 'src/services/memberships.ts',
+    find: 'await context.assertAllowed() await allowed()',
+    replace: 'await context.assertAllowed()'
+  },
   // No lost write
   {
     promise: 'writes',
@@ -1052,9 +1133,9 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'services are made from a scope that all requests share',
     suite: 'interleaving',
     file: SERVICES,
-    find: 'createServices(shared, scope, await stores.of(scope.tenantId), idempotency))',
+    find: 'createServices(shared, scope, await stores.of(scope.tenantId), asked)',
     replace:
-      '{ Object.assign(shared, { last: scope }); const store = await stores.of(scope.tenantId); return createServices(shared, (shared as unknown as { last: Scope }).last, store, idempotency) })'
+      '{ Object.assign(shared, { last: scope }); const store = await stores.of(scope.tenantId); return createServices(shared, (shared as unknown as { last: Scope }).last, store, asked) }'
   },
   {
     promise: 'isolation',

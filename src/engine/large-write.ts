@@ -46,6 +46,8 @@ export async function writeAll (
     await turn()
   }
   if (changes.length <= FEW && parts.length === 1) {
+    // What it is made of may have taken long to read.
+    await context.assertAllowed()
     const rows = await readNamed(
       context.store,
       context.space,
@@ -130,7 +132,7 @@ async function commitStaged (
   }
   try {
     const { batch: { last }, results } = await writer.staged.commit(
-      { store, space, owner, batch: before! },
+      { store, space, owner, batch: before!, assertAllowed: context.assertAllowed },
       guarded,
       (rows, n) => context.rules.assertBatch(context, rows, n)
     )

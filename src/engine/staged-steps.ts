@@ -13,6 +13,11 @@ export interface Job {
   /** Where the batch is staged. */
   readonly owner: SpaceKey
   readonly batch: BatchRow
+  /**
+   * Asks whether whoever commits it still may. While the batch has its space no membership of it ends, as that
+   * is a change of the space; a tenant and a device may. Who finishes the batch of one who died asks nobody.
+   */
+  readonly assertAllowed?: () => Promise<void>
 }
 
 /**

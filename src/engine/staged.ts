@@ -10,6 +10,7 @@ import { putHead } from './rows.ts'
 import { putBatch, readBatch, type BatchRow } from './batch-rows.ts'
 import type { StagedChange } from './staged-change.ts'
 import { createLocks, type Locks, type LockState } from './staged-lock.ts'
+import { endOfRight, stopped, stopping } from './stopped.ts'
 import { changesOf, loadStep, PartGone, planStep, stepsOf, type Job, type Loaded } from './staged-steps.ts'
 
 /** How often the store may refuse a step. */
@@ -35,7 +36,7 @@ export interface StagedCommits {
    * @param object may refuse it by throwing, before anything is written
    * @returns the batch as it is then, and what it did, without contents: nothing where it had been begun before
    * @throws PreconditionFailed, Superseded, Problem QUOTA_EXCEEDED, CONFIRMATION_REQUIRED, CONTENTION:
-   *   nothing of it happened
+   *   nothing of it happened; as `assertAllowed`, where `written` says what did
    */
   commit(job: Job, guarded: boolean, object?: Objection): Promise<Committed>
   /**
@@ -95,6 +96,7 @@ async function prepare (
     try {
       const rehearsed = await rehearse(job, locked, guarded, { rules, now })
       if (rehearsed !== undefined) await object?.(rehearsed.ahead, locked.n)
+      await job.assertAllowed?.()
       return rehearsed
     } catch (error) {
       // A record of the change before may not have been visible yet.
@@ -138,12 +140,13 @@ async function finish (
   for (let [job, head, tries] = [given, locked, 0]; head.lock?.batch === job.batch.id;) {
     const number = head.lock.part + 1
     const last = stepsOf(job.batch).length
-    const planned = await planAllowed(shared, job, head, loaded.get(number))
-    loaded.delete(number)
-    const after = { ...planned.head, lock: number < last ? { ...head.lock, part: number } : undefined }
-    const puts = [putHead(space, head, after), ...planned.puts, ...moveBatch(job, number, last, after.n)]
+    const ended = number === 1 ? undefined : await endOfRight(job)
+    const { after, puts } = ended === undefined
+      ? await nextStep(shared, job, head, loaded)
+      : stopping(shared.locks, job, head)
     if (await transact(store, puts) === undefined) {
       shared.committed(space, after.n)
+      if (ended !== undefined) throw stopped(job, head, ended)
       if (number === last) return committedOf(job, after.n)
       head = after
       continue
@@ -154,6 +157,18 @@ async function finish (
     // What was just written may not be visible yet: an older HEAD is no news.
     if (seen.n >= head.n) head = seen
     if (head.lock?.batch === job.batch.id && head.lock.part > 0) job = await renewed(job)
+  }
+}
+
+/** What writes the next step, and HEAD after it. */
+async function nextStep (shared: Shared, job: Job, head: SpaceHead, loaded: Map<number, Loaded>) {
+  const [number, last] = [head.lock!.part + 1, stepsOf(job.batch).length]
+  const planned = await planAllowed(shared, job, head, loaded.get(number))
+  loaded.delete(number)
+  const after = { ...planned.head, lock: number < last ? { ...head.lock!, part: number } : undefined }
+  return {
+    after,
+    puts: [putHead(job.space, head, after), ...planned.puts, ...moveBatch(job, number, last, after.n)]
   }
 }
 

@@ -3,6 +3,7 @@ import { spaceKey } from '../../entities/fields.ts'
 import type { Scope, Store } from '../store/store.ts'
 import { bookmarks } from './bookmarks/index.ts'
 import type { Context, Shared } from './context.ts'
+import { blocks } from './groups/blocks.ts'
 import { groups, oneGroup } from './groups/index.ts'
 import { invitations, invite } from './groups/invitations.ts'
 import { members, type MemberRecord } from './groups/members.ts'
@@ -22,7 +23,7 @@ export function createServices (
   shared: Shared,
   scope: Scope,
   store: Store,
-  idempotency: Context['idempotency']
+  { idempotency, assertAllowed }: Pick<Context, 'idempotency' | 'assertAllowed'>
 ) {
   const space = spaceKey(scope.tenantId, 'USER', scope.userId)
   const context: Context = {
@@ -31,7 +32,8 @@ export function createServices (
     space,
     userId: scope.userId,
     sessionId: scope.sessionId,
-    idempotency
+    idempotency,
+    assertAllowed
   }
   return {
     ...inSpace(context),
@@ -39,6 +41,7 @@ export function createServices (
     sessions: sessions(context),
     groups: groups(context),
     invitations: invitations(context),
+    blocks: blocks(context),
     /**
      * What can be done in a group, for a member who may do that much.
      * @throws Problem NOT_FOUND, UNAUTHORIZED_ACCESS

@@ -1,3 +1,4 @@
+import { createConversions } from 'electrodb'
 import type { Static } from 'typebox'
 import { PUBLIC_SHARDS, SettingEntity, type PublicSetting } from '../../entities/setting.ts'
 import type { Store } from '../store/store.ts'
@@ -18,21 +19,56 @@ interface Position {
   cursor: string | null
 }
 
+/** Rows that a page looks at, at most: those of suspended tenants are passed over. */
+const MAX_LOOKED_AT = 1000
+
+/** A row of the index: what goes out of it, and the table's own keys, which an index always projects. */
+interface Indexed {
+  readonly pk: string
+  readonly sk: string
+  readonly publicId?: string | undefined
+  readonly id: string
+  readonly value: string
+  readonly rev: number
+  readonly updatedAt: string
+}
+
+const { byAccessPattern: { byId } } = createConversions(SettingEntity)
+const tenantOf = ({ pk, sk }: Indexed) => String(byId.fromKeys.toComposite({ pk, sk }).tenantId)
+
 /**
  * What anyone may read. One index is all this can touch, and of its rows only what the index holds; the rows'
- * own keys, which an index always projects, are stripped by naming what goes out.
+ * own keys are stripped by naming what goes out. A group takes its settings back where it ends; what is not
+ * in the rows, whether their tenant is active, is asked for each tenant on a page.
+ * @param isActive a tenant's status, known for seconds by the process
  */
-export function publicSettings (store: Store, sealer: Sealer) {
-  const query = (shard: string) => SettingEntity.query.byPublic({ publicShard: shard })
+export function publicSettings (
+  store: Store,
+  sealer: Sealer,
+  isActive: (tenantId: string) => Promise<boolean>
+) {
+  const query = (shard: string, publicId?: string) =>
+    SettingEntity.query.byPublic({ publicShard: shard, ...publicId !== undefined && { publicId } })
+  const options = { ...store, ignoreOwnership: true, data: 'includeKeys' } as const
+
+  /** Without those of suspended tenants. @throws Problem STORE_UNAVAILABLE where it can't be known */
+  async function shown (rows: readonly Indexed[]): Promise<Indexed[]> {
+    const tenants = new Map(rows.map((row) => [row, tenantOf(row)]))
+    const active = new Map(
+      await Promise.all([...new Set(tenants.values())].map(async (id) => [id, await isActive(id)] as const))
+    )
+    return rows.filter((row) => active.get(tenants.get(row)!))
+  }
+
   return {
     /** Asks the store for next to nothing. @throws a failure of the store */
     async ping (): Promise<void> {
-      await query('0').go({ ...store, limit: 1, pages: 1, ignoreOwnership: true })
+      await query('0').go({ ...options, limit: 1, pages: 1 })
     },
     /** @throws Problem NOT_FOUND. 0.5 RCU per 4 KB, eventually consistent */
     async get (publicId: string): Promise<Public> {
-      const { data: [row] } = await SettingEntity.query.byPublic({ publicShard: shardOf(publicId), publicId })
-        .go({ ...store, limit: 1, ignoreOwnership: true })
+      const { data } = await query(shardOf(publicId), publicId).go({ ...options, limit: 1 })
+      const [row] = await shown(data as unknown as Indexed[])
       if (row === undefined) throw notFound('public setting')
       return strip(row)
     },
@@ -42,20 +78,21 @@ export function publicSettings (store: Store, sealer: Sealer) {
         ? { shard: 0, cursor: null }
         : sealer.open('public settings', cursor) as Position
       const items: Public[] = []
-      let bytes = 0
+      let [bytes, lookedAt] = [0, 0]
       for (let { shard, cursor: place } = from; shard < PUBLIC_SHARDS; shard++, place = null) {
         do {
           const page = await query(String(shard)).go({
-            ...store,
+            ...options,
             cursor: place,
             pages: 1,
-            limit: limit - items.length,
-            ignoreOwnership: true
+            limit: limit - items.length
           })
-          items.push(...page.data.map(strip))
-          bytes += page.data.reduce((sum, { value }) => sum + Buffer.byteLength(value), 0)
+          const rows = page.data as unknown as Indexed[]
+          items.push(...(await shown(rows)).map(strip))
+          lookedAt += rows.length
+          bytes += rows.reduce((sum, { value }) => sum + Buffer.byteLength(value), 0)
           place = page.cursor
-          if (items.length === limit || bytes > MAX_PAGE_BYTES) {
+          if (items.length === limit || bytes > MAX_PAGE_BYTES || lookedAt >= MAX_LOOKED_AT) {
             const next: Position = place === null
               ? { shard: shard + 1, cursor: null }
               : { shard, cursor: place }
@@ -72,14 +109,6 @@ export function publicSettings (store: Store, sealer: Sealer) {
 
 export type PublicSettings = ReturnType<typeof publicSettings>
 
-function strip (
-  { publicId, id, value, rev, updatedAt }: {
-    publicId?: string | undefined,
-    id: string,
-    value: string,
-    rev: number,
-    updatedAt: string
-  }
-): Public {
+function strip ({ publicId, id, value, rev, updatedAt }: Indexed): Public {
   return { publicId: publicId!, id, value: JSON.parse(value) as unknown, rev, updatedAt }
 }

@@ -32,7 +32,7 @@ export function batches (context: Context) {
     const batch = await readBatch(store, owner, id)
     if (
       batch === undefined || batch.state === 'abandoned' ||
-      (batch.state !== 'committed' && endOf(batch) <= now() && !await isCommitting(batch))
+      (!['committed', 'stopped'].includes(batch.state) && endOf(batch) <= now() && !await isCommitting(batch))
     ) throw notFound('batch')
     return batch
   }
@@ -43,7 +43,7 @@ export function batches (context: Context) {
     return lock?.batch === batch.id ? lock : undefined
   }
   const assertOpen = async (batch: BatchRow) => {
-    if (batch.state === 'committed' || batch.state === 'writing' || await isCommitting(batch)) {
+    if (['committed', 'stopped', 'writing'].includes(batch.state) || await isCommitting(batch)) {
       throw committing()
     }
   }
@@ -52,10 +52,11 @@ export function batches (context: Context) {
   async function status (batch: BatchRow): Promise<BatchStatus> {
     const { id, target, sizes, steps = sizes, bytes, createdAt, first, last, state } = batch
     const lock = state === 'committing' || state === 'writing' ? await lockOf(batch) : undefined
-    const committed = state === 'committed' ? sizes : steps.slice(0, lock?.part ?? 0)
+    const done = state === 'stopped' ? last! - first! + 1 : lock?.part ?? 0
+    const committed = state === 'committed' ? sizes : steps.slice(0, done)
     return {
       id,
-      state: state === 'committed'
+      state: state === 'committed' || state === 'stopped'
         ? state
         : lock === undefined && state !== 'writing'
         ? 'open'
@@ -183,10 +184,11 @@ export function batches (context: Context) {
     async commit (id: string, confirm: boolean): Promise<BatchStatus> {
       const batch = await find(id)
       if (batch.state === 'committed') return status(batch)
-      const { space } = await inSpaceOf(context, [{ space: batch.target } as PushedChange])
+      if (batch.state === 'stopped') throw committing()
+      const { space, assertAllowed } = await inSpaceOf(context, [{ space: batch.target } as PushedChange])
       try {
         const committed = await writer.staged.commit(
-          { store, space, owner, batch },
+          { store, space, owner, batch, assertAllowed },
           !confirm,
           (rows, n) => rules.assertBatch({ ...context, space }, rows, n)
         )

@@ -6,7 +6,7 @@ import type { BatchFields } from '../../engine/batch-rows.ts'
 /** How far a staged batch is. */
 export interface BatchStatus {
   readonly id: string
-  readonly state: 'open' | 'committing' | 'committed'
+  readonly state: 'open' | 'committing' | 'committed' | 'stopped'
   readonly space: string
   /** Changes that are staged. */
   readonly changes: number

@@ -9,7 +9,7 @@ import { membership } from './membership.ts'
 import { Pairing } from './pairing.ts'
 import { session, SessionSeen } from './session.ts'
 import { setting } from './setting.ts'
-import { Batch, BatchPart, DirectoryEntry, Head, IdempotencyRow, LogEntry } from './space.ts'
+import { Batch, BatchPart, DirectoryEntry, Head, IdempotencyRow, LogEntry, StagedBatches } from './space.ts'
 import { Tenant } from './tenant.ts'
 
 /** Every synchronised kind of record. Sync, export, purge, backup and the isolation tests iterate this. */
@@ -47,6 +47,7 @@ export const ROWS: readonly RowKind[] = [
   inSpace(IdempotencyRow, 'expiring'),
   inSpace(Batch, 'expiring'),
   inSpace(BatchPart, 'expiring'),
+  inSpace(StagedBatches, 'expiring'),
   inSpace(SessionSeen, 'expiring'),
   { entity: DirectoryEntry, partition: 'directory', owner: 'tenant', lifetime: 'kept' },
   { entity: Tenant, partition: 'operator', owner: 'operator', lifetime: 'kept' },

@@ -198,6 +198,37 @@ export const BatchPart = new Entity({
   }
 })
 
+/**
+ * STAGED: the batches that a user has staged and not yet committed or abandoned, so that they can be counted. It is
+ * written in the transactions that stage, each on condition of the version before it.
+ */
+export const StagedBatches = new Entity({
+  model: model('staged-batches'),
+  attributes: {
+    ...spaceAttributes,
+    version: { type: 'number', required: true },
+    batches: {
+      type: 'list',
+      required: true,
+      items: {
+        type: 'map',
+        properties: {
+          id: { type: 'string', required: true },
+          parts: { type: 'number', required: true },
+          bytes: { type: 'number', required: true },
+          /** Epoch seconds: from then on it can no longer be committed. */
+          ends: { type: 'number', required: true }
+        }
+      }
+    },
+    expiresAt
+  },
+  indexes: {
+    /** "What has this user staged?" */
+    only: { pk: spacePartition, sk: { field: 'sk', composite: [], template: 'STAGED', casing: 'none' } }
+  }
+})
+
 /** The tenant's directory: one row a space, written once, in the transaction that first uses the space. */
 export const DirectoryEntry = new Entity({
   model: model('directory'),

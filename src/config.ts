@@ -1,10 +1,10 @@
-import { TENANT_ID } from '../entities/fields.ts'
 import {
   ConfigError,
   deepFreeze,
   hostInUrl,
   integer,
   isAws,
+  LOOPBACK,
   matching,
   oneOf,
   origin,
@@ -15,78 +15,12 @@ import {
   url,
   type Env
 } from './environment.ts'
+import { parseIssuers, type TrustedIssuer } from './issuers.ts'
+import { limitsOf, type Limits } from './limits.ts'
 
 export { ConfigError } from './environment.ts'
 
 /** The environment, read once into one frozen typed Config. This is the only reader of process.env. */
-
-/**
- * What a trusted issuer's tokens say about the tenant: always the same one, a claim, or the user's own id.
- */
-export type TenantRule = { readonly fixed: string } | { readonly claim: string } | { readonly sub: true }
-
-/** One entry of the registry of trusted issuers. An issuer that is not in the registry does not exist. */
-export interface TrustedIssuer {
-  /** Compared with the token's `iss` as an exact string. */
-  readonly issuer: string
-  /** Where its keys are. */
-  readonly jwksUri: string
-  /** App clients whose tokens are taken: `client_id` of an access token, `aud` of an id token. */
-  readonly clientIds: readonly string[]
-  readonly tokenUse: 'access' | 'id'
-  readonly tenant: TenantRule
-}
-
-export interface Limits {
-  readonly bodyBytes: number
-  readonly headerBytes: number
-  readonly settingBytes: number
-  readonly settingDepth: number
-  readonly pageItems: number
-  /** Operations in an answer to a pull. */
-  readonly syncOperations: number
-  /** Changes in a push. */
-  readonly pushChanges: number
-  /** Changes in one request that adds to a staged batch, in a whole batch, and bytes of their contents. */
-  readonly appendedChanges: number
-  readonly batchChanges: number
-  readonly batchBytes: number
-  readonly spaceRecords: number
-  readonly spaceBytes: number
-  /** Memory for bookmarks, their indexes and exports that are read, in a process; half as much for uploads. */
-  readonly memoryBytes: number
-  /** Body of an import, and entries in it. */
-  readonly importBytes: number
-  readonly importEntries: number
-  /** The pace of a body, in bytes a second; requests a minute, where 0 turns the limit off. */
-  readonly uploadBytesPerSecond: number
-  readonly requestsPerAddress: number
-  readonly requestsPerTenant: number
-  /** Long polls and event streams of one user at a time, in a process. */
-  readonly connectionsPerUser: number
-  /** Groups that a user is in, invitations to more, of these from one person, and people whom one blocks. */
-  readonly userGroups: number
-  readonly userInvitations: number
-  readonly invitationsFromOne: number
-  readonly userBlocks: number
-  /** People in a group, and pending invitations to it. */
-  readonly groupMembers: number
-  readonly groupInvitations: number
-  readonly invitationDays: number
-  /** Sessions of a user, and how long they last. */
-  readonly userSessions: number
-  readonly sessionDays: number
-  /**
-   * How long a pairing code is good, how many wrong codes it survives, and how many codes an address may try
-   * in a minute (0: no limit).
-   */
-  readonly pairingSeconds: number
-  readonly pairingTries: number
-  readonly claimsPerAddress: number
-  /** Codes that a user may make, and changes to the people of groups, in a minute (0: no limit). */
-  readonly pairingsPerUser: number
-  readonly peopleChangesPerUser: number
-}
 
 export interface Config {
   /** True when neither a table nor issuers are configured: embedded store, own issuer, loopback only. */
@@ -135,7 +69,6 @@ export interface Config {
   readonly limits: Limits
 }
 
-const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1', '[::1]'])
 const ROLE_ARN = /^arn:[a-z-]+:iam::\d{12}:role\/.+$/
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
@@ -172,41 +105,7 @@ export function loadConfig (env: Env = process.env): Config {
     shutdownGraceSeconds: integer(env, 'SHUTDOWN_GRACE_SECONDS', local ? 0 : 5, 0, 300),
     streamSeconds: 600,
     commitLeaseSeconds: 5,
-    limits: {
-      bodyBytes: integer(env, 'LIMIT_BODY_BYTES', 1_048_576, 1024, 6_000_000),
-      headerBytes: 16_384,
-      settingBytes: integer(env, 'LIMIT_SETTING_BYTES', 65_536, 1, 150_000),
-      settingDepth: 16,
-      pageItems: 100,
-      syncOperations: 1000,
-      pushChanges: 98,
-      appendedChanges: 5000,
-      batchChanges: 10_000,
-      batchBytes: 33_554_432,
-      spaceRecords: integer(env, 'LIMIT_SPACE_RECORDS', 50_000, 1, 10_000_000),
-      spaceBytes: integer(env, 'LIMIT_SPACE_BYTES', 104_857_600, 1, 1e12),
-      memoryBytes: integer(env, 'LIMIT_MEMORY_BYTES', 268_435_456, 1, 1e12),
-      importBytes: integer(env, 'LIMIT_IMPORT_BYTES', 10_485_760, 1024, 104_857_600),
-      importEntries: 50_000,
-      uploadBytesPerSecond: integer(env, 'LIMIT_UPLOAD_BYTES_PER_SECOND', 16_384, 1, 1e9),
-      requestsPerAddress: integer(env, 'LIMIT_REQUESTS_PER_ADDRESS', local ? 0 : 1200, 0, 1e9),
-      requestsPerTenant: integer(env, 'LIMIT_REQUESTS_PER_TENANT', local ? 0 : 6000, 0, 1e9),
-      connectionsPerUser: integer(env, 'LIMIT_CONNECTIONS_PER_USER', 20, 1, 10_000),
-      userGroups: 100,
-      userInvitations: 100,
-      invitationsFromOne: 10,
-      userBlocks: 200,
-      peopleChangesPerUser: integer(env, 'LIMIT_PEOPLE_CHANGES_PER_USER', local ? 0 : 120, 0, 1e9),
-      groupMembers: integer(env, 'LIMIT_GROUP_MEMBERS', 500, 1, 10_000),
-      groupInvitations: 100,
-      invitationDays: 14,
-      userSessions: 50,
-      sessionDays: integer(env, 'LIMIT_SESSION_DAYS', 365, 1, 3650),
-      pairingSeconds: 600,
-      pairingTries: 5,
-      pairingsPerUser: 20,
-      claimsPerAddress: integer(env, 'LIMIT_CLAIMS_PER_ADDRESS', 30, 0, 1e9)
-    }
+    limits: limitsOf(env, local)
   }
   if (local) assertLocalOnly(config, env)
   else if (config.tenantRoleArn === undefined && isAws(config.dynamodbEndpoint)) {
@@ -248,91 +147,6 @@ function assertLocalOnly (config: Config, env: Env): void {
       )
     }
   }
-}
-
-/**
- * The registry of trusted issuers from its JSON text.
- * @throws ConfigError naming the entry and the property
- */
-function parseIssuers (text: string): TrustedIssuer[] {
-  let entries: unknown
-  try {
-    entries = JSON.parse(text)
-  } catch {
-    entries = undefined
-  }
-  if (!Array.isArray(entries) || entries.length === 0) {
-    throw new ConfigError(
-      'ISSUERS must be a JSON array with at least one issuer, for example [{"issuer":"https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Ab","clientIds":["..."],"tenant":{"claim":"custom:tenant_id"}}].'
-    )
-  }
-  const issuers = entries.map((entry, index) => parseIssuer(entry, `ISSUERS[${index}]`))
-  const twice = issuers.find(({ issuer }, index) =>
-    issuers.findIndex((other) => other.issuer === issuer) !== index
-  )
-  if (twice !== undefined) {
-    throw new ConfigError(`ISSUERS names ${twice.issuer} twice; an issuer has one entry.`)
-  }
-  return issuers
-}
-
-function parseIssuer (entry: unknown, at: string): TrustedIssuer {
-  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) {
-    throw new ConfigError(`${at} must be an object.`)
-  }
-  const { issuer, jwksUri, clientIds, tokenUse = 'access', tenant, ...unknown } = entry as Record<
-    string,
-    unknown
-  >
-  const [stray] = Object.keys(unknown)
-  if (stray !== undefined) {
-    throw new ConfigError(
-      `${at}.${stray} is not known; an entry has issuer, jwksUri, clientIds, tokenUse and tenant.`
-    )
-  }
-  if (!isHttps(issuer)) {
-    throw new ConfigError(
-      `${at}.issuer must be an https URL (http for loopback only), exactly as in the tokens' iss.`
-    )
-  }
-  const keys = jwksUri ?? `${issuer.replace(/\/$/, '')}/.well-known/jwks.json`
-  if (!isHttps(keys)) throw new ConfigError(`${at}.jwksUri must be an https URL (http for loopback only).`)
-  if (
-    !Array.isArray(clientIds) || clientIds.length === 0 ||
-    !clientIds.every((id) => typeof id === 'string' && id !== '')
-  ) throw new ConfigError(`${at}.clientIds must be a non-empty array of app client ids.`)
-  if (tokenUse !== 'access' && tokenUse !== 'id') {
-    throw new ConfigError(`${at}.tokenUse must be "access" or "id".`)
-  }
-  return {
-    issuer,
-    jwksUri: keys,
-    clientIds: clientIds as string[],
-    tokenUse,
-    tenant: parseTenantRule(tenant, at)
-  }
-}
-
-function parseTenantRule (rule: unknown, at: string): TenantRule {
-  const { fixed, claim, sub, ...unknown } = (rule ?? {}) as Record<string, unknown>
-  if (Object.keys(unknown).length === 0) {
-    if (typeof fixed === 'string' && TENANT_ID.test(fixed) && claim === undefined && sub === undefined) {
-      return { fixed }
-    }
-    if (typeof claim === 'string' && claim !== '' && fixed === undefined && sub === undefined) {
-      return { claim }
-    }
-    if (sub === true && fixed === undefined && claim === undefined) return { sub }
-  }
-  throw new ConfigError(
-    `${at}.tenant must be {"fixed":"acme"}, {"claim":"custom:tenant_id"} or {"sub":true}; a tenant id is 3 to 48 lower-case letters, digits and inner hyphens.`
-  )
-}
-
-function isHttps (value: unknown): value is string {
-  if (typeof value !== 'string' || !URL.canParse(value)) return false
-  const { protocol, hostname } = new URL(value)
-  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.has(hostname))
 }
 
 /**

@@ -123,7 +123,7 @@ t.test('each route costs what the README says', async (t) => {
     { trips: 10, read: 5 },
     () => hub.anyone.get('/v1/public/settings')
   )
-  await costs(t, '`GET /v1/tenant`', { trips: 1, read: 1 }, () => alice.get('/v1/tenant'))
+  await costs(t, '`GET /v1/tenant`', { trips: 2, read: 1.5 }, () => alice.get('/v1/tenant'))
   await costs(t, '`GET /ready`', { trips: 1, read: 0.5 }, () => hub.anyone.get('/ready'))
   await costs(
     t,

@@ -361,6 +361,46 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "if (shared.locks.isAlive(space, head.lock) || head.lock.part > 0) return 'held'"
   },
   {
+    promise: 'load',
+    name: 'staged batches are not counted',
+    suite: 'staging',
+    file: 'src/engine/staging.ts',
+    find: 'if (count > stagedBatches)',
+    replace: 'if (count > stagedBatches && count < 0)'
+  },
+  {
+    promise: 'load',
+    name: 'bytes of staged batches are not counted',
+    suite: 'staging',
+    file: 'src/engine/staging.ts',
+    find: 'if (bytes > stagedBytes)',
+    replace: 'if (bytes > stagedBytes && bytes < 0)'
+  },
+  {
+    promise: 'load',
+    name: 'who stages at once through two processes is counted once',
+    suite: 'staging',
+    file: 'src/engine/batch-rows.ts',
+    find: '.where(({ version }, { eq }) => eq(version, before.version))',
+    replace: ''
+  },
+  {
+    promise: 'load',
+    name: 'parts of a batch stay when it is committed',
+    suite: 'staging',
+    file: STAGED,
+    find: 'if (ended !== undefined || number === last) await discard(store, job.owner, job.batch)',
+    replace: ''
+  },
+  {
+    promise: 'writes',
+    name: 'the sweep takes a batch that is being committed',
+    suite: 'staging',
+    file: 'src/engine/ledger.ts',
+    find: "if (batch.state === 'writing') return batch.expiresAt <= now",
+    replace: "if (batch.state === 'writing') return ends <= now"
+  },
+  {
     promise: 'writes',
     name: 'others write while a batch is committed',
     suite: 'batches',

@@ -1,5 +1,5 @@
 import type { SpaceKey } from '../../entities/fields.ts'
-import type { Limits } from '../config.ts'
+import type { Limits } from '../limits.ts'
 import { Problem } from '../errors.ts'
 import {
   bytesOf,

@@ -3,7 +3,7 @@ import type { Store } from '../store/store.ts'
 import { knownOf, type Change, type Known, type Row, type SpaceHead } from './change.ts'
 import { plan, type Planned, type Rules } from './plan.ts'
 import { nameOf, readNamed } from './rows.ts'
-import { readBatchPart, type BatchRow } from './batch-rows.ts'
+import { putBatch, readBatchPart, type BatchRow } from './batch-rows.ts'
 import { absence, toChange, type StagedChange } from './staged-change.ts'
 
 /** A batch that is committed. */
@@ -106,3 +106,24 @@ export function planStep (
   }
   return plan(write, head, known, now, rules)
 }
+
+/**
+ * The row of the batch, where a step moves it. The first step is where it can no longer be changed, or given up:
+ * whoever did either meanwhile has moved its row.
+ */
+export function moveBatch (job: Job, number: number, last: number, n: number): object[] {
+  const { owner, batch } = job
+  const before: BatchRow = { ...batch, state: number === 1 ? 'committing' : 'writing' }
+  if (number === last) {
+    return [putBatch(owner, before, committedOf(job, n))]
+  }
+  return number === 1 ? [putBatch(owner, before, { ...batch, state: 'writing' })] : []
+}
+
+/** The batch once its last step is change-set `n`. */
+export const committedOf = ({ batch }: Job, n: number): BatchRow => ({
+  ...batch,
+  state: 'committed',
+  first: n - stepsOf(batch).length + 1,
+  last: n
+})

@@ -8,14 +8,17 @@ import type { Rules } from './plan.ts'
 import { headOf, rehearse, type Rehearsed } from './rehearsal.ts'
 import { putHead } from './rows.ts'
 import { putBatch, readBatch, type BatchRow } from './batch-rows.ts'
+import { discard } from './ledger.ts'
 import type { StagedChange } from './staged-change.ts'
 import { createLocks, type Locks, type LockState } from './staged-lock.ts'
 import { endOfRight, stopped, stopping } from './stopped.ts'
-import { changesOf, loadStep, PartGone, planStep, stepsOf, type Job, type Loaded } from './staged-steps.ts'
+import { changesOf, committedOf, loadStep, moveBatch, PartGone, planStep, stepsOf, type Job, type Loaded } from './staged-steps.ts'
 
 /** How often the store may refuse a step. */
 const MAX_TRIES = 100
 const PAUSE_MS = 50
+/** How often is looked whether another's last step is visible. */
+const MAX_LOOKS = 4
 
 /**
  * Refuses a batch by the rows that it would make, by `nameOf`, when nobody else writes and the space is at
@@ -64,20 +67,21 @@ export function createStagedCommits (
   return {
     settle,
     async commit (given, guarded, object) {
-      const { store, space, owner, batch } = given
+      const { store, space } = given
       const locked = await shared.locks.take(given, (head) => settle(store, space, head))
+      let rehearsed: Rehearsed | undefined
+      let written: BatchRow | undefined
       try {
-        const rehearsed = locked.lock!.part === 0
-          ? await prepare(shared, given, locked, guarded, object)
-          : undefined
-        const written = await (rehearsed === undefined
+        if (locked.lock!.part === 0) rehearsed = await prepare(shared, given, locked, guarded, object)
+        written = await (rehearsed === undefined
           ? finish(shared, await renewed(given), await headOf(given))
           : finish(shared, withSteps(given, rehearsed), rehearsed.locked, rehearsed.loaded))
-        const done = written ?? await readBatch(store, owner, batch.id)
-        if (done?.state === 'committed') return { batch: done, results: rehearsed?.results ?? [] }
       } catch (error) {
+        // Also where another has written the last of it, and discarded the parts.
         if (!(error instanceof PartGone)) throw error
       }
+      const done = written ?? await lastSeen(given)
+      if (done?.state === 'committed') return { batch: done, results: rehearsed?.results ?? [] }
       throw tooSlow()
     }
   }
@@ -125,6 +129,15 @@ async function renewed (job: Job): Promise<Job> {
   return { ...job, batch }
 }
 
+/** The batch as it is when nobody writes it any more: that another has ended it may not be visible yet. */
+async function lastSeen ({ store, owner, batch: { id } }: Job): Promise<BatchRow | undefined> {
+  for (let tries = 1;; tries++) {
+    const batch = await readBatch(store, owner, id)
+    if (batch?.state !== 'writing' || tries === MAX_LOOKS) return batch
+    await pause(PAUSE_MS)
+  }
+}
+
 /**
  * Writes the steps that are not yet written. Two who do so at once get in each other's way, never twice to the
  * same end.
@@ -146,6 +159,7 @@ async function finish (
       : stopping(shared.locks, job, head)
     if (await transact(store, puts) === undefined) {
       shared.committed(space, after.n)
+      if (ended !== undefined || number === last) await discard(store, job.owner, job.batch)
       if (ended !== undefined) throw stopped(job, head, ended)
       if (number === last) return committedOf(job, after.n)
       head = after
@@ -191,26 +205,6 @@ async function planAllowed ({ rules, now }: Shared, job: Job, head: SpaceHead, l
     rules: { ...rules, limits: { spaceRecords: Infinity, spaceBytes: Infinity } }
   })
 }
-
-/**
- * The row of the batch, where a step moves it. The first step is where it can no longer be changed, or given up:
- * whoever did either meanwhile has moved its row.
- */
-function moveBatch (job: Job, number: number, last: number, n: number): object[] {
-  const { owner, batch } = job
-  const before: BatchRow = { ...batch, state: number === 1 ? 'committing' : 'writing' }
-  if (number === last) {
-    return [putBatch(owner, before, committedOf(job, n))]
-  }
-  return number === 1 ? [putBatch(owner, before, { ...batch, state: 'writing' })] : []
-}
-
-const committedOf = ({ batch }: Job, n: number): BatchRow => ({
-  ...batch,
-  state: 'committed',
-  first: n - stepsOf(batch).length + 1,
-  last: n
-})
 
 async function settleLock (
   shared: Shared,

@@ -14,6 +14,7 @@ import { settings } from './settings.ts'
 import { sync } from './sync/index.ts'
 import { trash } from './trash.ts'
 import { readHead } from '../engine/rows.ts'
+import { stagedBy } from '../engine/staging.ts'
 
 /**
  * The tenant world, for one request: everything the people of one tenant may do, in the user's own space. It
@@ -42,6 +43,7 @@ export function createServices (
     groups: groups(context),
     invitations: invitations(context),
     blocks: blocks(context),
+    usage: () => usage(context),
     /**
      * What can be done in a group, for a member who may do that much.
      * @throws Problem NOT_FOUND, UNAUTHORIZED_ACCESS
@@ -63,12 +65,18 @@ function inSpace (context: Context) {
   return {
     bookmarks: bookmarks(context),
     settings: settings(context),
-    trash: trash(context),
-    /** What the space holds: from HEAD, 1 RCU. */
-    async usage (): Promise<{ records: number, bytes: number }> {
-      const head = await readHead(context.store, context.space)
-      return { records: head?.count ?? 0, bytes: head?.bytes ?? 0 }
-    }
+    trash: trash(context)
+  }
+}
+
+/** What the user's space holds, and what the user has staged beside it: 1.5 RCU. */
+async function usage (context: Context) {
+  const [head, staged] = await Promise.all([readHead(context.store, context.space), stagedBy(context)])
+  return {
+    records: head?.count ?? 0,
+    bytes: head?.bytes ?? 0,
+    stagedBatches: staged.batches,
+    stagedBytes: staged.bytes
   }
 }
 

@@ -394,7 +394,9 @@ t.test('the hub says who you are, what you hold and what the limits are', async 
   const { body } = await erin.put('/v1/bookmarks/b', page)
   t.strictSame((await erin.get('/v1/tenant')).body.usage, {
     records: 1,
-    bytes: Buffer.byteLength(JSON.stringify(body))
+    bytes: Buffer.byteLength(JSON.stringify(body)),
+    stagedBatches: 0,
+    stagedBytes: 0
   })
   const limits = await hub.anyone.get('/v1/limits')
   t.match(limits, { status: 200, body: { spaceRecords: 50_000, settingBytes: 65_536, urlLength: 8192 } })

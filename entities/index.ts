@@ -9,7 +9,8 @@ import { membership } from './membership.ts'
 import { Pairing } from './pairing.ts'
 import { session, SessionSeen } from './session.ts'
 import { setting } from './setting.ts'
-import { Batch, BatchPart, DirectoryEntry, Head, IdempotencyRow, LogEntry, StagedBatches } from './space.ts'
+import { Batch, BatchPart, StagedBatches } from './batch.ts'
+import { DirectoryEntry, Head, IdempotencyRow, LogEntry } from './space.ts'
 import { Tenant } from './tenant.ts'
 
 /** Every synchronised kind of record. Sync, export, purge, backup and the isolation tests iterate this. */

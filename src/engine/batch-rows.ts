@@ -1,6 +1,6 @@
 import type { EntityItem } from 'electrodb'
 import type { SpaceKey } from '../../entities/fields.ts'
-import { Batch, BatchPart, StagedBatches } from '../../entities/space.ts'
+import { Batch, BatchPart, StagedBatches } from '../../entities/batch.ts'
 import type { Store } from '../store/store.ts'
 
 export type BatchRow = EntityItem<typeof Batch>

@@ -1,10 +1,15 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { SpaceKey } from '../../entities/fields.ts'
 import type { Store } from '../store/store.ts'
 import { knownOf, type Change, type Known, type Row, type SpaceHead } from './change.ts'
 import { plan, type Planned, type Rules } from './plan.ts'
 import { nameOf, readNamed } from './rows.ts'
-import { putBatch, readBatchPart, type BatchRow } from './batch-rows.ts'
+import { putBatch, readBatch, readBatchPart, type BatchRow } from './batch-rows.ts'
 import { absence, toChange, type StagedChange } from './staged-change.ts'
+
+/** How often, and how far apart, is looked whether another's last step is visible. */
+const MAX_LOOKS = 4
+const LOOK_PAUSE_MS = 50
 
 /** A batch that is committed. */
 export interface Job {
@@ -127,3 +132,19 @@ export const committedOf = ({ batch }: Job, n: number): BatchRow => ({
   first: n - stepsOf(batch).length + 1,
   last: n
 })
+
+/** The job with its batch as it is: where steps were written it says which. @throws PartGone */
+export async function renewed (job: Job): Promise<Job> {
+  const batch = await readBatch(job.store, job.owner, job.batch.id)
+  if (batch === undefined) throw new PartGone()
+  return { ...job, batch }
+}
+
+/** The batch as it is when nobody writes it any more: that another has ended it may not be visible yet. */
+export async function lastSeen ({ store, owner, batch: { id } }: Job): Promise<BatchRow | undefined> {
+  for (let tries = 1;; tries++) {
+    const batch = await readBatch(store, owner, id)
+    if (!['committing', 'writing'].includes(batch?.state ?? '') || tries === MAX_LOOKS) return batch
+    await pause(LOOK_PAUSE_MS)
+  }
+}

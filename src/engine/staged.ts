@@ -12,13 +12,23 @@ import { discard } from './ledger.ts'
 import type { StagedChange } from './staged-change.ts'
 import { createLocks, type Locks, type LockState } from './staged-lock.ts'
 import { endOfRight, stopped, stopping } from './stopped.ts'
-import { changesOf, committedOf, loadStep, moveBatch, PartGone, planStep, stepsOf, type Job, type Loaded } from './staged-steps.ts'
+import {
+  changesOf,
+  committedOf,
+  lastSeen,
+  loadStep,
+  moveBatch,
+  PartGone,
+  planStep,
+  renewed,
+  stepsOf,
+  type Job,
+  type Loaded
+} from './staged-steps.ts'
 
 /** How often the store may refuse a step. */
 const MAX_TRIES = 100
 const PAUSE_MS = 50
-/** How often is looked whether another's last step is visible. */
-const MAX_LOOKS = 4
 
 /**
  * Refuses a batch by the rows that it would make, by `nameOf`, when nobody else writes and the space is at
@@ -121,22 +131,6 @@ const withSteps = (job: Job, { steps }: Rehearsed): Job => ({
   // A step for each part goes without saying.
   batch: steps.length === job.batch.sizes.length ? job.batch : { ...job.batch, steps: [...steps] }
 })
-
-/** The job with its batch as it is: where steps were written it says which. @throws PartGone */
-async function renewed (job: Job): Promise<Job> {
-  const batch = await readBatch(job.store, job.owner, job.batch.id)
-  if (batch === undefined) throw new PartGone()
-  return { ...job, batch }
-}
-
-/** The batch as it is when nobody writes it any more: that another has ended it may not be visible yet. */
-async function lastSeen ({ store, owner, batch: { id } }: Job): Promise<BatchRow | undefined> {
-  for (let tries = 1;; tries++) {
-    const batch = await readBatch(store, owner, id)
-    if (batch?.state !== 'writing' || tries === MAX_LOOKS) return batch
-    await pause(PAUSE_MS)
-  }
-}
 
 /**
  * Writes the steps that are not yet written. Two who do so at once get in each other's way, never twice to the

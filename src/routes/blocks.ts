@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { Block } from '../../entities/block.ts'
 import { PlainId } from '../../entities/fields.ts'
-import type { Limits } from '../config.ts'
+import type { Limits } from '../limits.ts'
 import { idempotentWrite, noQuery, pageOf, pageQuery, problems } from './schemas.ts'
 
 type OfOne = { Params: { id: string } }

@@ -2,6 +2,7 @@ import t from 'tap'
 import { QueryCommand } from '@aws-sdk/lib-dynamodb'
 import { loadConfig } from '../src/config.ts'
 import { startTracedHub } from './harness/client.ts'
+import { found } from './harness/groups.ts'
 import { type Person, person, startApp } from './harness/hub.ts'
 import { logOf } from './harness/log.ts'
 
@@ -129,6 +130,28 @@ t.test('a batch that another finished is deleted, too, and counts no longer', as
   t.strictSame(await partsOf('eve'), [])
   t.match(await usageOf(eve), { records: 251, stagedBatches: 0 })
   t.match((await commit(eve, id)).body, { state: 'committed', committed: 250 })
+})
+
+t.test('a batch whose device is signed out half way is deleted, too', async (t) => {
+  const ira = await hub.as({ tenant: 'acme', user: 'ira' })
+  const group = `group:${await found(ira)}`
+  const { body: { deviceToken, session } } = await ira.post('/v1/sessions', { name: 'x', platform: 'y' })
+  const device = person(hub.app, deviceToken as string)
+  const id = await begin(device, puts(250).map((change) => ({ ...change, space: group })))
+  t.equal((await partsOf('ira')).length, 3)
+  let steps = 0
+  traced.fault = async (name, next) => {
+    const result: unknown = await next()
+    if (name.startsWith('TransactWrite') && ++steps === 2) {
+      traced.fault = undefined
+      t.equal((await ira.delete(`/v1/sessions/${session.id}`)).status, 204)
+    }
+    return result
+  }
+  t.equal((await commit(device, id)).status, 401)
+  t.match((await ira.get(`/v1/sync/batches/${id}`)).body, { state: 'stopped', committed: 96 })
+  t.strictSame(await partsOf('ira'), [])
+  t.match(await usageOf(ira), { stagedBatches: 0 })
 })
 
 t.test('what ran out of time is swept when the next batch begins; what is being committed is not', async (t) => {

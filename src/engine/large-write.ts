@@ -99,7 +99,9 @@ async function commitStaged (
   const fresh = newBatch(target, now(), HELD_SECONDS)
   let staged: BatchRow | undefined
   try {
-    for (const portion of portionsOf(parts)) staged = await stage(context, staged, staged ?? fresh, { parts: portion })
+    for (const portion of portionsOf(parts)) {
+      staged = await stage(context, staged, staged ?? fresh, { parts: portion })
+    }
     const { batch: { last }, results } = await writer.staged.commit(
       { store, space, owner: ownerOf(context), batch: staged!, assertAllowed: context.assertAllowed },
       guarded,

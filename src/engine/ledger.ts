@@ -69,7 +69,8 @@ async function hasEnded (
   if (batch.state === 'writing') return batch.expiresAt <= now
   const last = batch.state === 'open' ? ends : ends + REHEARSED_SECONDS
   // Refused where someone begins to commit it.
-  return last <= now && await transact(store, [putBatch(owner, batch, { ...batch, state: 'abandoned' })]) === undefined
+  return last <= now &&
+    await transact(store, [putBatch(owner, batch, { ...batch, state: 'abandoned' })]) === undefined
 }
 
 async function unlist (store: Store, owner: SpaceKey, ids: ReadonlySet<string>): Promise<void> {
@@ -77,7 +78,10 @@ async function unlist (store: Store, owner: SpaceKey, ids: ReadonlySet<string>):
     const ledger = await readLedger(store, owner)
     if (ledger?.batches.some(({ id }) => ids.has(id)) !== true) return
     const batches = ledger.batches.filter(({ id }) => !ids.has(id))
-    if (await transact(store, [putLedger(owner, ledger, { batches, expiresAt: sweptAt(batches, ledger) })]) === undefined) {
+    if (
+      await transact(store, [putLedger(owner, ledger, { batches, expiresAt: sweptAt(batches, ledger) })]) ===
+        undefined
+    ) {
       return
     }
     await pause(Math.random() * PAUSE_MS)

@@ -5,7 +5,15 @@ import { Problem } from '../errors.ts'
 import type { Limits } from '../limits.ts'
 import { transact } from '../store/transact.ts'
 import { KEPT_SECONDS, type Part } from './batch-parts.ts'
-import { putBatch, putBatchPart, putLedger, readLedger, type BatchFields, type BatchRow, type LedgerEntry } from './batch-rows.ts'
+import {
+  putBatch,
+  putBatchPart,
+  putLedger,
+  readLedger,
+  type BatchFields,
+  type BatchRow,
+  type LedgerEntry
+} from './batch-rows.ts'
 import type { SpaceContext } from './context.ts'
 import { discard, discardEnded, sweptAt } from './ledger.ts'
 import { inLine } from './line.ts'
@@ -61,8 +69,10 @@ export async function stage (
     bytes: after.bytes + bytesOf(parts)
   }
   const { id, expiresAt } = batch
-  const puts = [putBatch(owner, before, batch), ...further(batch), ...parts.map(({ text }, index) =>
-    putBatchPart(owner, { id, part: after.sizes.length + index + 1, changes: text, expiresAt }))]
+  const puts = [putBatch(owner, before, batch), ...further(batch),
+    ...parts.map(({ text }, index) =>
+      putBatchPart(owner, { id, part: after.sizes.length + index + 1, changes: text, expiresAt })
+    )]
   const entry: LedgerEntry = {
     id,
     parts: batch.sizes.length,
@@ -110,7 +120,9 @@ export async function stage (
 export async function abandon (context: SpaceContext, batch: BatchRow): Promise<boolean> {
   const { store } = context
   const owner = ownerOf(context)
-  if (await transact(store, [putBatch(owner, batch, { ...batch, state: 'abandoned' })]) !== undefined) return false
+  if (await transact(store, [putBatch(owner, batch, { ...batch, state: 'abandoned' })]) !== undefined) {
+    return false
+  }
   await discard(store, owner, batch)
   return true
 }

@@ -29,6 +29,7 @@ export interface RowKind {
   /**
    * `kept`: as long as its space or its tenant. `record`: as long as it is not deleted; its tombstone for the
    * retention time. `expiring`: until the time that it carries, from which it counts as gone.
+   * Of a group that has ended all rows expire, whatever their kind.
    */
   readonly lifetime: 'kept' | 'record' | 'expiring'
 }

@@ -19,6 +19,7 @@ export default async function blocks (app: FastifyInstance, { limits }: { limits
   app.get<{ Querystring: { limit: number, cursor?: string } }>('/v1/blocks', {
     schema: {
       tags: one.tags,
+      operationId: 'listBlocks',
       summary: 'Whom you have blocked',
       querystring: pageQuery({}, limits.pageItems),
       response: { 200: pageOf(Block), ...problems }
@@ -28,6 +29,7 @@ export default async function blocks (app: FastifyInstance, { limits }: { limits
   app.put<OfOne>('/v1/blocks/:id', {
     schema: {
       ...one,
+      operationId: 'putBlock',
       summary: 'Take no more invitations from someone',
       description:
         'By user id, of your tenant. What is pending of theirs is declined. 200 where it was so already.',
@@ -42,6 +44,7 @@ export default async function blocks (app: FastifyInstance, { limits }: { limits
   app.delete<OfOne>('/v1/blocks/:id', {
     schema: {
       ...one,
+      operationId: 'deleteBlock',
       summary: 'Take invitations from someone again',
       response: { 204: Type.Null(), ...problems }
     }

@@ -28,7 +28,8 @@ export interface RowKind {
   readonly owner: 'tenant' | 'operator'
   /**
    * `kept`: as long as its space or its tenant. `record`: as long as it is not deleted; its tombstone for the
-   * retention time. `expiring`: until the time that it carries, from which it counts as gone.
+   * retention time. `expiring`: until the time that it carries, from which it counts as gone. All of a group that
+   * has ended carries such a time.
    */
   readonly lifetime: 'kept' | 'record' | 'expiring'
 }

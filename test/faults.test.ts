@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import {
   BatchGetCommand,
@@ -14,6 +15,7 @@ import { bookmark } from '../entities/bookmark.ts'
 import type { Definition } from '../entities/definition.ts'
 import { spaceKey } from '../entities/fields.ts'
 import { readRows } from '../src/engine/rows.ts'
+import { createTable } from '../src/local/create-table.ts'
 import { openClient } from '../src/store/client.ts'
 import { createFaults, seeded, type Rates } from './harness/faults.ts'
 import { figure, sized } from './harness/figures.ts'
@@ -24,12 +26,17 @@ import {
   type Person,
   startApp,
   startHub,
+  storeEndpoint,
   testConfig
 } from './harness/hub.ts'
 import { logOf } from './harness/log.ts'
+import { watchLog } from './harness/watched-log.ts'
+import { UNLUCKY } from './harness/world.ts'
 
 const config = await testConfig()
-const TableName = config.table
+/** Its rows are of no kind: they lie in a table that no hub has. */
+const TableName = `rows-${randomUUID()}`
+await createTable(await storeEndpoint(), TableName)
 const raw = openClient(pastTheHub(config))
 /** So long that it does not end while a test runs. */
 const FOREVER = 1e9
@@ -362,11 +369,15 @@ t.test('the hub loses nothing: 8 writers of one space through 3 hubs whose clock
     cut: 0.25,
     unprocessed: 0.3
   }, 4)
+  const log = watchLog(t)
+  log.mayLog(UNLUCKY)
   const hub = await startHub(t, config, { open: faults.open })
+  hub.mayLog(UNLUCKY)
   const others = await Promise.all(
     [-600_000, 600_000].map((milliseconds) =>
       startApp(t, hub.config, {
         open: faults.open,
+        log,
         now: faults.skewed(Date.now, milliseconds)
       })
     )
@@ -423,7 +434,7 @@ t.test('the hub loses nothing: 8 writers of one space through 3 hubs whose clock
   await faults.quiet()
   while (await pull());
 
-  const { head, entries } = await logOf({ client: raw, table: TableName }, 'fay')
+  const { head, entries } = await logOf({ client: raw, table: config.table }, 'fay')
   t.strictSame(entries.map(({ n }) => n), Array.from({ length: head!.n }, (_, index) => index + 1))
   t.ok(
     told.every((n) => n <= head!.n) && new Set(told).size === told.length,

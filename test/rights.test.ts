@@ -165,7 +165,7 @@ async function run (
     return next()
   }
   const answer = await work()
-  const atEnd = await then
+  const atEnd = await (then as Promise<string> | undefined)
   traced.fault = undefined
   return { answer, atEnd }
 }

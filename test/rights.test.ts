@@ -145,7 +145,8 @@ async function run (
   end: (of: Scene) => Promise<unknown>,
   { after, waits }: { after: number, waits: boolean }
 ) {
-  let [done, then]: [number, Promise<string> | undefined] = [0, undefined]
+  let done = 0
+  const seen: Promise<string>[] = []
   let isEnding = false
   traced.fault = async (name, next) => {
     const isOurs = name.startsWith('TransactWrite') && !isEnding
@@ -156,16 +157,16 @@ async function run (
       const isOver = await (waits
         ? Promise.race([ended.then(() => true), pause(30, false)])
         : ended.then(() => true))
-      if (!isOver) then = ended.then(() => content(of))
+      if (!isOver) seen.push(ended.then(() => content(of)))
       const answer = await next()
       // What was in flight when the right ended.
-      then ??= content(of)
+      if (isOver) seen.push(content(of))
       return answer
     }
     return next()
   }
   const answer = await work()
-  const atEnd = await (then as Promise<string> | undefined)
+  const [atEnd] = await Promise.all(seen)
   traced.fault = undefined
   return { answer, atEnd }
 }

@@ -160,7 +160,8 @@ export async function buildApp (
   const { limits: bounds, streamSeconds, publicUrl, oauthDomain, local } = config
   await app.register(openapi, { oauthDomain, local, publicUrl, problems: described })
   if (plugin !== undefined) await app.register(plugin)
-  await app.register(routes, { limits: bounds, streamSeconds, publicUrl })
+  const { publicMaxAgeSeconds } = config
+  await app.register(routes, { limits: bounds, streamSeconds, publicUrl, publicMaxAgeSeconds })
   return app
 }
 

@@ -23,7 +23,7 @@ function walk (dir: string): string[] {
  */
 const LAYERS = [/^src\/(?:server|lambda|authorizer)\.ts$/, /^src\/app\.ts$/, /^src\/routes\//,
   /^src\/plugins\//, /^src\/operations\//, /^src\/services\//, /^src\/engine\//, /^src\/store\//,
-  /^src\/(?:config|environment|errors|fair-queue|turns|version)\.ts$/, /^entities\//]
+  /^src\/(?:config|environment|errors|fair-queue|trusted-issuers|turns|version)\.ts$/, /^entities\//]
 const layerOf = (path: string) => LAYERS.findIndex((layer) => layer.test(path))
 
 function importsOf (path: string): { from: string, typeOnly: boolean }[] {
@@ -155,7 +155,7 @@ t.test('every registry is complete', (t) => {
 })
 
 /** Files that are longer than a file should be, and how long they may be: to be split, never to be added to. */
-const LONG = new Map([['src/config.ts', 347], ['src/engine/writer.ts', 301], [
+const LONG = new Map([['src/config.ts', 300], ['src/engine/writer.ts', 301], [
   'src/services/bookmarks/import/plan.ts',
   253
 ], ['src/services/trash.ts', 262]])

@@ -1248,5 +1248,31 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/plugins/log.ts',
     find: "request.is404 ? 'none' : request.routeOptions.url",
     replace: 'request.url'
+  },
+
+  // Nobody stops the others
+  {
+    promise: 'load',
+    name: 'a page of public settings is made for each who asks',
+    suite: 'public-settings',
+    file: 'src/routes/public-settings.ts',
+    find: 'if (seconds === 0) return makePage',
+    replace: 'if (seconds >= 0) return makePage'
+  },
+  {
+    promise: 'load',
+    name: 'a page of public settings is as large as its settings',
+    suite: 'public-settings',
+    file: 'src/services/public-settings.ts',
+    find: 'if (bytes > PUBLIC_PAGE_BYTES && items.length > 0)',
+    replace: 'if (bytes > PUBLIC_PAGE_BYTES * 40 && items.length > 0)'
+  },
+  {
+    promise: 'load',
+    name: 'caches keep a list of public settings twice as long',
+    suite: 'public-settings',
+    file: 'src/routes/public-settings.ts',
+    find: 'Math.max(0, publicMaxAgeSeconds -',
+    replace: 'Math.max(0, publicMaxAgeSeconds * 2 -'
   }
 ]

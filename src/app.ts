@@ -6,6 +6,7 @@ import Fastify, { LogController, type FastifyInstance, type FastifyPluginAsync }
 import { LRUCache } from 'lru-cache'
 import type { Config } from './config.ts'
 import { createOperations } from './operations/index.ts'
+import admission from './plugins/admission/index.ts'
 import auth from './plugins/auth/index.ts'
 import body from './plugins/body.ts'
 import connections, { clientError, longestUploadMs, PATIENCE, type Patience } from './plugins/connections.ts'
@@ -116,7 +117,7 @@ export async function buildApp (
   const clock = createClock(own)
   const now = given ?? clock.now
   const stores = openStores(config, { sts, open: (...client) => clock.listen(open(...client)) })
-  const watchers = createWatchers(config.limits.connectionsPerUser)
+  const watchers = createWatchers(config.limits)
   const { memoryBytes } = config.limits
   const heavy = createHeavyWork(memoryBytes / 2)
   const readModels = createReadModels(memoryBytes, heavy)
@@ -153,6 +154,7 @@ export async function buildApp (
   await app.register(auth, { issuers: config.issuers, sealer: shared.sealer, now })
   await app.register(tenant)
   await app.register(tenantLimits, { limits: config.limits })
+  await app.register(admission, { limits: config.limits })
   const operatorWorld = createOperations(config, stores, now)
   await app.register(operations, { operations: operatorWorld })
   await app.register(services, { stores, shared })

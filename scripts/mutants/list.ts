@@ -1274,5 +1274,77 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/routes/public-settings.ts',
     find: 'Math.max(0, publicMaxAgeSeconds -',
     replace: 'Math.max(0, publicMaxAgeSeconds * 2 -'
+  },
+  {
+    promise: 'load',
+    name: 'all tenants stand in one line',
+    suite: 'admission',
+    file: 'src/plugins/admission/index.ts',
+    find: '`tenant ${scope.tenantId}`',
+    replace: '`tenant ${scope.tenantId.slice(0, 0)}`'
+  },
+  {
+    promise: 'load',
+    name: 'one tenant has all places',
+    suite: 'admission',
+    file: 'src/plugins/admission/index.ts',
+    find: 'slotsPerKey: limits.requestsRunningPerTenant',
+    replace: 'slotsPerKey: limits.requestsRunning'
+  },
+  {
+    promise: 'load',
+    name: 'as many wait as come',
+    suite: 'admission',
+    file: 'src/plugins/admission/index.ts',
+    find: 'maxWaitingPerKey: limits.requestsWaitingPerTenant',
+    replace: 'maxWaitingPerKey: limits.requestsWaiting'
+  },
+  {
+    promise: 'load',
+    name: 'large bodies are read as they come',
+    suite: 'admission',
+    file: 'src/plugins/admission/index.ts',
+    find: 'else if (bytes > SMALL_BODY_BYTES) await turn.read()',
+    replace: ''
+  },
+  {
+    promise: 'load',
+    name: 'whether it lives is told in turn',
+    suite: 'admission',
+    file: 'src/plugins/admission/index.ts',
+    find: 'if (request.routeOptions.config.unqueued === true) {',
+    replace: 'if (request.routeOptions.config.unqueued === (false as boolean)) {'
+  },
+  {
+    promise: 'load',
+    name: 'who hung up is served all the same',
+    suite: 'admission',
+    file: 'src/plugins/admission/turn.ts',
+    find: 'closed.abort(gone)',
+    replace: ''
+  },
+  {
+    promise: 'load',
+    name: 'who waits for changes keeps the place',
+    suite: 'admission',
+    file: 'src/plugins/admission/turn.ts',
+    find: 'left.leave()',
+    replace: ''
+  },
+  {
+    promise: 'load',
+    name: 'a late event loop refuses nobody',
+    suite: 'admission',
+    file: 'src/plugins/admission/index.ts',
+    find: 'isLate() &&',
+    replace: 'isLate() && limits.requestsRunning === 0 &&'
+  },
+  {
+    promise: 'load',
+    name: 'connections that wait are counted by user alone',
+    suite: 'admission',
+    file: 'src/engine/watch.ts',
+    find: 'if (sent <= value) continue',
+    replace: "if (sent <= value || limit !== 'connectionsPerUser') continue"
   }
 ]

@@ -1,4 +1,5 @@
 import { spaceName, type SpaceKey } from '../../entities/fields.ts'
+import type { Limits } from '../config.ts'
 import { Problem } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import { readHead } from './rows.ts'
@@ -8,6 +9,8 @@ import { readHead } from './rows.ts'
  * time.
  */
 const POLL_MS = 1000
+
+type ConnectionLimits = Pick<Limits, 'connectionsPerUser' | 'connectionsPerTenant' | 'connectionsWaiting'>
 
 /** Someone who waits for changes of some spaces. */
 export interface Subscription {
@@ -25,8 +28,11 @@ export interface Watchers {
   readonly wake: (space: SpaceKey, n: number) => void
   /** From now on nothing that happens in the spaces is missed: subscribe, then look, then wait. */
   subscribe(store: Store, spaces: readonly SpaceKey[]): Subscription
-  /** Counts a connection of a user. @returns what ends it @throws Problem TOO_MANY_CONNECTIONS */
-  enter(user: string): () => void
+  /**
+   * Counts a connection that waits for changes. @returns what ends it
+   * @throws Problem TOO_MANY_CONNECTIONS, and OVERLOADED where they are too many in all
+   */
+  enter(user: SpaceKey): () => void
 }
 
 interface Active {
@@ -40,9 +46,8 @@ interface Active {
  * Wakes who waits: at once for what this process commits, within about a second for what others do. However
  * many wait for a space, it is looked at once a second; nobody waits, nothing is read.
  */
-export function createWatchers (connectionsPerUser: number): Watchers {
+export function createWatchers (limits: ConnectionLimits): Watchers {
   const active = new Map<string, Active>()
-  const connections = new Map<string, number>()
 
   function advance (name: string, n: number): void {
     const space = active.get(name)
@@ -120,21 +125,34 @@ export function createWatchers (connectionsPerUser: number): Watchers {
       }
     },
 
-    enter (user) {
-      const open = (connections.get(user) ?? 0) + 1
-      if (open > connectionsPerUser) {
-        throw new Problem(
-          'TOO_MANY_CONNECTIONS',
-          `${connectionsPerUser} connections of yours wait here already. Close one, or wait for changes once a device.`,
-          { retryAfter: 1, limit: { name: 'connectionsPerUser', value: connectionsPerUser, sent: open } }
-        )
-      }
-      connections.set(user, open)
-      return () => {
-        const left = connections.get(user)! - 1
-        if (left === 0) connections.delete(user)
-        else connections.set(user, left)
-      }
+    enter: countConnections(limits)
+  }
+}
+
+function countConnections (limits: ConnectionLimits): Watchers['enter'] {
+  const open = new Map<string, number>()
+  const count = (name: string, by: 1 | -1) => {
+    const left = (open.get(name) ?? 0) + by
+    if (left === 0) open.delete(name)
+    else open.set(name, left)
+  }
+  return (user) => {
+    const counted = [['connectionsPerUser', spaceName(user)], ['connectionsPerTenant', user.tenantId], [
+      'connectionsWaiting',
+      ''
+    ]] as const
+    for (const [limit, name] of counted) {
+      const [value, sent] = [limits[limit], (open.get(name) ?? 0) + 1]
+      if (sent <= value) continue
+      throw new Problem(
+        limit === 'connectionsWaiting' ? 'OVERLOADED' : 'TOO_MANY_CONNECTIONS',
+        `${value} connections wait here already. Close one, or wait for changes once a device.`,
+        { retryAfter: 1, limit: { name: limit, value, sent } }
+      )
+    }
+    for (const [, name] of counted) count(name, 1)
+    return () => {
+      for (const [, name] of counted) count(name, -1)
     }
   }
 }

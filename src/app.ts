@@ -28,6 +28,7 @@ import { createPlacementRules } from './services/bookmarks/placement.ts'
 import { createHeavyWork } from './services/heavy-work.ts'
 import { createReadModels } from './services/bookmarks/read-model.ts'
 import { createSealer } from './engine/cursor.ts'
+import { createSharedReads } from './engine/shared-reads.ts'
 import { createWriter } from './engine/writer.ts'
 import { createWatchers } from './engine/watch.ts'
 import { openClient } from './store/client.ts'
@@ -125,6 +126,7 @@ export async function buildApp (
     config,
     now,
     watchers,
+    reads: createSharedReads(),
     readModels,
     heavy,
     rules: createPlacementRules(readModels),

@@ -227,8 +227,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'who waits hears only of its own process',
     suite: 'sync-live',
     file: 'src/engine/watch.ts',
-    find: '{ advance(name, head?.n ?? 0) }',
-    replace: '{ advance(name, head === undefined ? 0 : 0) }'
+    find: 'for (const head of heads) advance(head, head.n)',
+    replace: 'for (const head of heads) advance(head, 0)'
   },
   {
     promise: 'changes',
@@ -1238,7 +1238,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a 5xx says why',
     suite: 'space-faults',
     file: 'src/plugins/problems.ts',
-    find: '...status < 500 || status === 507 ? { detail: problem.message } : {}',
+    find: '...isTold ? { detail: problem.message } : {}',
     replace: 'detail: (cause as Error).message'
   },
   {
@@ -1346,5 +1346,38 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/engine/watch.ts',
     find: 'if (sent <= value) continue',
     replace: "if (sent <= value || limit !== 'connectionsPerUser') continue"
+  },
+  {
+    promise: 'load',
+    name: 'each stream reads the change-sets for itself',
+    suite: 'shared-reads',
+    file: 'src/engine/shared-reads.ts',
+    find: 'if (known === undefined) return walk()',
+    replace: 'if (known !== -1) return walk()'
+  },
+  {
+    promise: 'load',
+    name: 'memberships are read one by one',
+    suite: 'shared-reads',
+    file: 'src/engine/shared-reads.ts',
+    find: 'const gathered = open.get(key) ?? gather(key, store, definition)',
+    replace: 'const gathered = gather(key, store, definition)'
+  },
+  {
+    promise: 'isolation',
+    name: 'who follows is told what others of the tenant may read',
+    suite: 'shared-reads',
+    file: 'src/engine/shared-reads.ts',
+    find: 'return places.flatMap((place) => rows.get(nameOf(place)) ?? [])',
+    replace: 'return [...rows.values()]'
+  },
+  {
+    promise: 'changes',
+    name: 'who asks anew is told what others were told before',
+    suite: 'shared-reads',
+    file: 'src/engine/shared-reads.ts',
+    find: 'if (known === undefined) return walk()',
+    replace:
+      'const seen = kept.get(key)\n if (seen !== undefined) return seen\n if (known === undefined) return walk()\n'
   }
 ]

@@ -39,8 +39,10 @@ export function sync (context: Context) {
     )
   }
 
+  /** @param isFollowing whether the caller has been told of all that was committed before it last asked */
   async function pullWhenChanged (
-    { cursor, limit, wait = 0, signal = new AbortController().signal, outside = (wait) => wait() }: PullQuery
+    { cursor, limit, wait = 0, signal = new AbortController().signal, outside = (wait) => wait() }: PullQuery,
+    isFollowing = false
   ): Promise<Pulled> {
     const until = Date.now() + wait
     let woken = false
@@ -50,7 +52,7 @@ export function sync (context: Context) {
         from === undefined || wait === 0 ? [] : [...spacesOf(from).keys()]
       )
       try {
-        const pulled = await pull(context, from, limit)
+        const pulled = await pull(context, from, limit, isFollowing || woken)
         const nothing = pulled.changes.length === 0 && !pulled.more && pulled.reset === undefined
         if (!nothing || wait === 0 || from === undefined) return pulled
         const seen = new Map([...spacesOf(pulled.cursor)].map(([key, n]) => [spaceName(key), n]))
@@ -75,10 +77,10 @@ export function sync (context: Context) {
   return {
     enter,
     /**
-     * Changes after a cursor, or a snapshot; waits for `wait` milliseconds where there is nothing. @throws as
-     * `pull`
+     * Changes after the cursor of an earlier answer on the same connection; waits for `wait` milliseconds where
+     * there is nothing. @throws as `pull`
      */
-    follow: pullWhenChanged,
+    follow: (query: PullQuery) => pullWhenChanged(query, true),
     /**
      * As `follow`, as a connection of its own. @throws as `pull`, and Problem TOO_MANY_CONNECTIONS where it
      * waits

@@ -262,6 +262,7 @@ t.test('whatever becomes of a request, its place is given back', async (t) => {
 
 t.test('connections are bounded: one too many is closed, and one that ends makes room', async (t) => {
   const { hub } = await startHeldHub(t, { connections: 2 })
+  hub.expectLog(/connections were dropped/)
   const port = await listen(hub)
   const ask = async (client: Socket) => {
     client.write('GET /health HTTP/1.1\r\nHost: a\r\n\r\n')

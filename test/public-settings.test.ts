@@ -58,6 +58,7 @@ t.test('a page is bounded in bytes, and its cursor goes on without a hole', asyn
 })
 
 t.test('a page that could not be made is tried anew, and what is no cursor costs nothing', async (t) => {
+  hub.expectLog(/STORE_UNAVAILABLE/)
   traced.fault = async () => {
     throw Object.assign(new Error('away'), { name: 'ServiceUnavailable' })
   }

@@ -5,7 +5,7 @@ import type { Store } from '../store/store.ts'
 import type { Change, Row } from './change.ts'
 import type { Lines } from './line.ts'
 import type { Sealer } from './cursor.ts'
-import type { SharedReads } from './shared-reads.ts'
+import type { SharedReads } from './walk.ts'
 import type { Watchers } from './watch.ts'
 import type { Writer } from './writer.ts'
 

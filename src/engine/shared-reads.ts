@@ -3,8 +3,8 @@ import { spaceName, type SpaceKey } from '../../entities/fields.ts'
 import type { Definition } from '../../entities/definition.ts'
 import type { Store } from '../store/store.ts'
 import type { Row } from './change.ts'
-import type { Position } from './position.ts'
-import { readChanges, type Reach, type Walked } from './read-changes.ts'
+import type { Place, SharedReads, Walked } from './walk.ts'
+import { readChanges } from './read-changes.ts'
 import { readAcross } from './rows.ts'
 
 /** Change-sets that are kept for whoever stands at the same place, in a process. */
@@ -12,30 +12,6 @@ const KEPT_BYTES = 33_554_432
 const KEPT_MS = 10_000
 /** What an entry takes beside its records. */
 const ENTRY_BYTES = 1000
-
-type Place = SpaceKey & { readonly id: string }
-
-/** A walk along the log of a space. */
-export interface Walk {
-  readonly space: SpaceKey
-  /** The name of the space on the wire. */
-  readonly name: string
-  readonly position: Position
-  readonly reach: Reach
-  /**
-   * For who follows the space: the last change that this process knows of. What was read before will do where it
-   * reaches that far. Who asks for the first time leaves it out, and is told all that is committed by now.
-   */
-  readonly known?: number | undefined
-}
-
-/** Reads that many who follow the same space need at the same time, done once. */
-export interface SharedReads {
-  /** As `readChanges`. */
-  changes(context: Parameters<typeof readChanges>[0], walk: Walk): Promise<Walked>
-  /** As `readAcross`, of one tenant: together with what others of the tenant ask for in the same turn. */
-  rows(store: Store, definition: Definition, places: readonly Place[]): Promise<Row[]>
-}
 
 export function createSharedReads (): SharedReads {
   return { changes: shareChanges(), rows: gatherRows() }

@@ -1,4 +1,5 @@
 import { AuditEvent } from './audit-event.ts'
+import { block } from './block.ts'
 import { bookmark } from './bookmark.ts'
 import type { AnyEntity, Definition } from './definition.ts'
 import { group } from './group.ts'
@@ -8,11 +9,12 @@ import { membership } from './membership.ts'
 import { Pairing } from './pairing.ts'
 import { session, SessionSeen } from './session.ts'
 import { setting } from './setting.ts'
-import { Batch, BatchPart, DirectoryEntry, Head, IdempotencyRow, LogEntry } from './space.ts'
+import { Batch, BatchPart, StagedBatches } from './batch.ts'
+import { DirectoryEntry, Head, IdempotencyRow, LogEntry } from './space.ts'
 import { Tenant } from './tenant.ts'
 
 /** Every synchronised kind of record. Sync, export, purge, backup and the isolation tests iterate this. */
-export const registry = { bookmark, setting, membership, group, member, invitation, session } as const
+export const registry = { bookmark, setting, membership, group, member, invitation, session, block } as const
 
 /** `bookmark`, `setting`, ... */
 export type Resource = keyof typeof registry
@@ -46,6 +48,7 @@ export const ROWS: readonly RowKind[] = [
   inSpace(IdempotencyRow, 'expiring'),
   inSpace(Batch, 'expiring'),
   inSpace(BatchPart, 'expiring'),
+  inSpace(StagedBatches, 'expiring'),
   inSpace(SessionSeen, 'expiring'),
   { entity: DirectoryEntry, partition: 'directory', owner: 'tenant', lifetime: 'kept' },
   { entity: Tenant, partition: 'operator', owner: 'operator', lifetime: 'kept' },

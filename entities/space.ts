@@ -1,13 +1,16 @@
 import { CustomAttributeType, Entity } from 'electrodb'
-import { expiresAt, model, plainId, spaceAttributes, spacePartition } from './fields.ts'
+import { expiresAt, model, spaceAttributes, spacePartition } from './fields.ts'
 
 /**
  * A space and its log (one user's, or one group's). Every change of a space is one transaction that moves
  * HEAD from n to n+1, appends LOG n+1, and writes the records. Nothing here expires by itself but log entries
- * and idempotency rows.
+ * and idempotency rows, and all of a group that has ended.
  */
 
-/** HEAD: the last change number, and what the space holds. No TTL: an idle user must not restart at 1. */
+/**
+ * HEAD: the last change number, and what the space holds. No TTL while the space is somebody's: an idle user
+ * must not restart at 1.
+ */
 export const Head = new Entity({
   model: model('head'),
   attributes: {
@@ -23,6 +26,10 @@ export const Head = new Entity({
     floor: { type: 'number', required: true },
     bytes: { type: 'number', required: true },
     count: { type: 'number', required: true },
+    /** Since when nothing is put into the space any more: its group is being ended. */
+    closedAt: { type: 'string' },
+    /** Set with the last write of a group that has ended: then nothing of the space is left. */
+    expiresAt: { type: 'number', field: 'ttl' },
     /**
      * While a staged batch is being committed: nobody else writes to the space, and who finds that it stands
      * still takes it on.
@@ -134,64 +141,15 @@ export const IdempotencyRow = new Entity({
   }
 })
 
-/** BATCH#id: a staged batch of changes, in the space of the user who stages it. */
-export const Batch = new Entity({
-  model: model('batch'),
-  attributes: {
-    ...spaceAttributes,
-    id: plainId,
-    state: { type: ['open', 'committing', 'writing', 'committed', 'abandoned'] as const, required: true },
-    /** The space that it is for: `me` or `group:{id}`. */
-    target: { type: 'string', required: true },
-    /** How many changes each part has. A part is what one transaction takes. */
-    sizes: { type: 'list', items: { type: 'number' }, required: true },
-    bytes: { type: 'number', required: true },
-    /**
-     * Once the commit has begun: how many changes each of its transactions writes, where some parts take several.
-     */
-    steps: { type: 'list', items: { type: 'number' } },
-    createdAt: { type: 'string', required: true },
-    /** Once committed: the change-sets of its first and last part. */
-    first: { type: 'number' },
-    last: { type: 'number' },
-    /**
-     * The sweep comes days after the batch can no longer be committed, so that a commit under way is never
-     * left without its parts.
-     */
-    expiresAt
-  },
-  indexes: {
-    /** "How far is this batch?" */
-    byBatch: {
-      pk: spacePartition,
-      sk: { field: 'sk', composite: ['id'], template: 'BATCH#${id}', casing: 'none' }
-    }
-  }
-})
-
-/** BATCH#id#part: changes of a staged batch, as JSON text of what the write path takes. */
-export const BatchPart = new Entity({
-  model: model('batch-part'),
-  attributes: {
-    ...spaceAttributes,
-    id: plainId,
-    part: { type: 'number', required: true, padding: { length: 5, char: '0' } },
-    changes: { type: 'string', required: true },
-    expiresAt
-  },
-  indexes: {
-    /** "What is in this batch?" */
-    byPart: {
-      pk: spacePartition,
-      sk: { field: 'sk', composite: ['id', 'part'], template: 'BATCH#${id}#${part}', casing: 'none' }
-    }
-  }
-})
-
 /** The tenant's directory: one row a space, written once, in the transaction that first uses the space. */
 export const DirectoryEntry = new Entity({
   model: model('directory'),
-  attributes: { ...spaceAttributes, createdAt: { type: 'string', required: true } },
+  attributes: {
+    ...spaceAttributes,
+    createdAt: { type: 'string', required: true },
+    /** Of a group that has ended: with all else of its space. */
+    expiresAt: { type: 'number', field: 'ttl' }
+  },
   indexes: {
     /** "Which spaces has this tenant?" */
     bySpace: {

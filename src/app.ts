@@ -159,7 +159,7 @@ export async function buildApp (
   await app.register(admission, { limits: config.limits })
   const operatorWorld = createOperations(config, stores, now)
   await app.register(operations, { operations: operatorWorld })
-  await app.register(services, { stores, shared })
+  await app.register(services, { stores, shared, operations: operatorWorld })
   await app.register(pairing, { operations: operatorWorld })
   const { limits: bounds, streamSeconds, publicUrl, oauthDomain, local } = config
   await app.register(openapi, { oauthDomain, local, publicUrl, problems: described })

@@ -15,71 +15,12 @@ import {
   url,
   type Env
 } from './environment.ts'
-import { parseIssuers, type TrustedIssuer } from './trusted-issuers.ts'
+import { parseIssuers, type TrustedIssuer } from './issuers.ts'
+import { limitsOf, type Limits } from './limits.ts'
 
 export { ConfigError } from './environment.ts'
-export type { TenantRule, TrustedIssuer } from './trusted-issuers.ts'
 
 /** The environment, read once into one frozen typed Config. This is the only reader of process.env. */
-
-export interface Limits {
-  readonly bodyBytes: number
-  readonly headerBytes: number
-  readonly settingBytes: number
-  readonly settingDepth: number
-  readonly pageItems: number
-  /** Operations in an answer to a pull. */
-  readonly syncOperations: number
-  /** Changes in a push. */
-  readonly pushChanges: number
-  /** Changes in one request that adds to a staged batch, in a whole batch, and bytes of their contents. */
-  readonly appendedChanges: number
-  readonly batchChanges: number
-  readonly batchBytes: number
-  readonly spaceRecords: number
-  readonly spaceBytes: number
-  /** Memory for bookmarks, their indexes and exports that are read, in a process; half as much for uploads. */
-  readonly memoryBytes: number
-  /** Body of an import, and entries in it. */
-  readonly importBytes: number
-  readonly importEntries: number
-  /** The pace of a body, in bytes a second; requests a minute, where 0 turns the limit off. */
-  readonly uploadBytesPerSecond: number
-  readonly requestsPerAddress: number
-  readonly requestsPerTenant: number
-  /** Connections that are open, in a process. */
-  readonly connections: number
-  /** Long polls and event streams at a time, in a process: all, of one tenant, of one user. */
-  readonly connectionsWaiting: number
-  readonly connectionsPerTenant: number
-  readonly connectionsPerUser: number
-  /** Requests that work side by side, and that wait for their turn, in a process. */
-  readonly requestsRunning: number
-  readonly requestsRunningPerTenant: number
-  readonly requestsWaiting: number
-  readonly requestsWaitingPerTenant: number
-  /** An event loop that stood still for so long takes but a few requests of each tenant; 0 turns that off. */
-  readonly eventLoopDelayMs: number
-  /** Groups that a user is in, and invitations to more. */
-  readonly userGroups: number
-  readonly userInvitations: number
-  /** People in a group, and pending invitations to it. */
-  readonly groupMembers: number
-  readonly groupInvitations: number
-  readonly invitationDays: number
-  /** Sessions of a user, and how long they last. */
-  readonly userSessions: number
-  readonly sessionDays: number
-  /**
-   * How long a pairing code is good, how many wrong codes it survives, and how many codes an address may try
-   * in a minute (0: no limit).
-   */
-  readonly pairingSeconds: number
-  readonly pairingTries: number
-  readonly claimsPerAddress: number
-  /** Codes that a user may make in a minute (0: no limit). */
-  readonly pairingsPerUser: number
-}
 
 export interface Config {
   /** True when neither a table nor issuers are configured: embedded store, own issuer, loopback only. */
@@ -167,46 +108,7 @@ export function loadConfig (env: Env = process.env): Config {
     streamSeconds: 600,
     publicMaxAgeSeconds: integer(env, 'PUBLIC_MAX_AGE_SECONDS', 60, 0, 86_400),
     commitLeaseSeconds: 5,
-    limits: {
-      bodyBytes: integer(env, 'LIMIT_BODY_BYTES', 1_048_576, 1024, 6_000_000),
-      headerBytes: 16_384,
-      settingBytes: integer(env, 'LIMIT_SETTING_BYTES', 65_536, 1, 150_000),
-      settingDepth: 16,
-      pageItems: 100,
-      syncOperations: 1000,
-      pushChanges: 98,
-      appendedChanges: 5000,
-      batchChanges: 10_000,
-      batchBytes: 33_554_432,
-      spaceRecords: integer(env, 'LIMIT_SPACE_RECORDS', 50_000, 1, 10_000_000),
-      spaceBytes: integer(env, 'LIMIT_SPACE_BYTES', 104_857_600, 1, 1e12),
-      memoryBytes: integer(env, 'LIMIT_MEMORY_BYTES', 268_435_456, 1, 1e12),
-      importBytes: integer(env, 'LIMIT_IMPORT_BYTES', 10_485_760, 1024, 104_857_600),
-      importEntries: 50_000,
-      uploadBytesPerSecond: integer(env, 'LIMIT_UPLOAD_BYTES_PER_SECOND', 16_384, 1, 1e9),
-      requestsPerAddress: integer(env, 'LIMIT_REQUESTS_PER_ADDRESS', local ? 0 : 1200, 0, 1e9),
-      requestsPerTenant: integer(env, 'LIMIT_REQUESTS_PER_TENANT', local ? 0 : 6000, 0, 1e9),
-      connections: integer(env, 'LIMIT_CONNECTIONS', 2000, 1, 1_000_000),
-      connectionsWaiting: integer(env, 'LIMIT_CONNECTIONS_WAITING', 1000, 1, 1_000_000),
-      connectionsPerTenant: integer(env, 'LIMIT_CONNECTIONS_PER_TENANT', 500, 1, 1_000_000),
-      connectionsPerUser: integer(env, 'LIMIT_CONNECTIONS_PER_USER', 20, 1, 10_000),
-      requestsRunning: integer(env, 'LIMIT_REQUESTS_RUNNING', 48, 1, 10_000),
-      requestsRunningPerTenant: integer(env, 'LIMIT_REQUESTS_RUNNING_PER_TENANT', 24, 1, 10_000),
-      requestsWaiting: integer(env, 'LIMIT_REQUESTS_WAITING', 2000, 0, 1_000_000),
-      requestsWaitingPerTenant: integer(env, 'LIMIT_REQUESTS_WAITING_PER_TENANT', 500, 0, 1_000_000),
-      eventLoopDelayMs: integer(env, 'LIMIT_EVENT_LOOP_DELAY_MS', local ? 0 : 500, 0, 60_000),
-      userGroups: 100,
-      userInvitations: 100,
-      groupMembers: integer(env, 'LIMIT_GROUP_MEMBERS', 500, 1, 10_000),
-      groupInvitations: 100,
-      invitationDays: 14,
-      userSessions: 50,
-      sessionDays: integer(env, 'LIMIT_SESSION_DAYS', 365, 1, 3650),
-      pairingSeconds: 600,
-      pairingTries: 5,
-      pairingsPerUser: 20,
-      claimsPerAddress: integer(env, 'LIMIT_CLAIMS_PER_ADDRESS', 30, 0, 1e9)
-    }
+    limits: limitsOf(env, local)
   }
   if (local) assertLocalOnly(config, env)
   else if (config.tenantRoleArn === undefined && isAws(config.dynamodbEndpoint)) {

@@ -14,6 +14,7 @@ export const ERRORS = {
   MISSING_TENANT_ID: [401, 'The token names no tenant'],
   UNAUTHORIZED_ACCESS: [403, 'Not allowed'],
   TENANT_SUSPENDED: [403, 'The tenant is suspended'],
+  BLOCKED: [403, 'The user takes no invitations from you'],
   PAIRING_FAILED: [403, 'The code lets nobody in'],
   NOT_FOUND: [404, 'Not found'],
   METHOD_NOT_ALLOWED: [405, 'The method is not one that this path takes'],
@@ -65,6 +66,8 @@ export interface ProblemExtras {
   deleted?: boolean
   /** What is wrong with each change of a push of which nothing was applied. */
   results?: object[]
+  /** Of what ended early: the change-sets that it wrote, by whose revert all of it is undone. */
+  written?: readonly { readonly n: number, readonly changes: number }[]
   /** Where to go on. */
   snapshot?: string
   /** It is meant to be so, and nothing that anyone has to mend: a 5xx that is no error in the log. */

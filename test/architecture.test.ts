@@ -23,7 +23,7 @@ function walk (dir: string): string[] {
  */
 const LAYERS = [/^src\/(?:server|lambda|authorizer)\.ts$/, /^src\/app\.ts$/, /^src\/routes\//,
   /^src\/plugins\//, /^src\/operations\//, /^src\/services\//, /^src\/engine\//, /^src\/store\//,
-  /^src\/(?:config|environment|errors|fair-queue|trusted-issuers|turns|version)\.ts$/, /^entities\//]
+  /^src\/(?:config|environment|errors|fair-queue|issuers|limits|turns|version)\.ts$/, /^entities\//]
 const layerOf = (path: string) => LAYERS.findIndex((layer) => layer.test(path))
 
 function importsOf (path: string): { from: string, typeOnly: boolean }[] {
@@ -92,7 +92,7 @@ t.test('a folder is a privilege', (t) => {
   t.strictSame(
     uses(
       /\.go\(/,
-      /^src\/(?:engine\/(?:rows|batch-rows|idempotency-rows|list)|services\/(?:public-settings|last-seen)|operations\/(?:tenants|audit|pairings))\.ts$/
+      /^src\/(?:engine\/(?:rows|batch-rows|idempotency-rows|list|expire)|services\/(?:public-settings|last-seen)|operations\/(?:tenants|audit|pairings))\.ts$/
     ),
     [],
     'rows are read and written in few places'
@@ -155,10 +155,10 @@ t.test('every registry is complete', (t) => {
 })
 
 /** Files that are longer than a file should be, and how long they may be: to be split, never to be added to. */
-const LONG = new Map([['src/config.ts', 300], ['src/engine/writer.ts', 301], [
-  'src/services/bookmarks/import/plan.ts',
-  253
-], ['src/services/trash.ts', 262]])
+const LONG = new Map([['src/engine/writer.ts', 301], ['src/services/bookmarks/import/plan.ts', 253], [
+  'src/services/trash.ts',
+  262
+]])
 
 t.test('files are small, and say in their name what they do', (t) => {
   for (const { path, text } of files) {

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { spaceKey } from '../entities/fields.ts'
-import { Batch, Head } from '../entities/space.ts'
+import { Batch } from '../entities/batch.ts'
+import { Head } from '../entities/space.ts'
 import { startTracedHub } from './harness/client.ts'
 import { createDevice } from './harness/device.ts'
 import { createFaults, seeded } from './harness/faults.ts'

@@ -66,7 +66,9 @@ t.test('every variable is in .env.example, in README and in the code, and the ex
   const documented = [...example.matchAll(/^([A-Z_]+)=(.*)$/gm)]
   const names = documented.map(([, name]) => name!).sort()
   const used = [
-    ...(read('src/config.ts') + read('src/environment.ts')).matchAll(/(?:env, |env\.)'?([A-Z][A-Z_]+)'?/g)
+    ...['config', 'environment', 'limits'].map((name) => read(`src/${name}.ts`)).join('').matchAll(
+      /(?:env, |env\.)'?([A-Z][A-Z_]+)'?/g
+    )
   ].map(([, name]) => name!).filter((name) => !name.startsWith('AWS_SDK'))
   t.strictSame(names, [...new Set(used)].sort())
   for (const name of names) t.match(readme, `\`${name}\``, name)

@@ -7,12 +7,14 @@ import { define, type AnyEntity, type Definition } from '../entities/definition.
 import { DOTTED_ID, PLAIN_ID, TENANT_ID, spaceKey } from '../entities/fields.ts'
 import { group } from '../entities/group.ts'
 import { member } from '../entities/group-member.ts'
+import { block } from '../entities/block.ts'
 import { invitation } from '../entities/invitation.ts'
 import { membership } from '../entities/membership.ts'
 import { registry, ROWS, type Resource } from '../entities/index.ts'
 import { SessionSeen, session } from '../entities/session.ts'
 import { setting } from '../entities/setting.ts'
-import { Batch, BatchPart, DirectoryEntry, Head, IdempotencyRow, LogEntry } from '../entities/space.ts'
+import { Batch, BatchPart } from '../entities/batch.ts'
+import { DirectoryEntry, Head, IdempotencyRow, LogEntry } from '../entities/space.ts'
 import { faultOf } from './harness/rows.ts'
 
 type Kind = Resource | 'head' | 'log' | 'idempotency' | 'directory' | 'batch' | 'batch-part' | 'session-seen'
@@ -41,7 +43,8 @@ const INPUTS: Record<Resource, object> = {
   group: group.store({ name: 'x' }),
   member: member.store({ role: 'viewer' }),
   invitation: invitation.store({ name: 'x', role: 'viewer', invitedBy: 'a', expiresAt: AT }),
-  session: session.store({ name: 'x', platform: 'y' })
+  session: session.store({ name: 'x', platform: 'y' }),
+  block: block.store({})
 }
 const KINDS: Kind[] = [...Object.keys(registry) as Resource[], 'head', 'log', 'idempotency', 'directory',
   'batch', 'batch-part', 'session-seen']

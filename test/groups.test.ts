@@ -178,7 +178,7 @@ const TABLE: Readonly<Record<string, { may: 'read' | 'write' | 'manage', body?: 
   'GET /bookmarks/export': { may: 'read', query: '?format=json' },
   'POST /bookmarks/import': {
     may: 'write',
-    body: { format: 'sync-hub-bookmarks', version: 1, bookmarks: [] }
+    body: { format: 'sync-hub-bookmarks', version: 1, bookmarks: [page] }
   },
   'POST /bookmarks/:id/move': { may: 'write', body: {} },
   'GET /settings': { may: 'read' },

@@ -135,6 +135,9 @@ const ROUTES: Readonly<Record<string, Spec>> = {
   'GET /v1/invitations': { list: [] },
   'POST /v1/invitations/:id/accept': { kind: 'invitation', replay: false },
   'POST /v1/invitations/:id/decline': { kind: 'invitation', replay: false },
+  'GET /v1/blocks': { list: [] },
+  'PUT /v1/blocks/:id': { kind: 'block', replay: false },
+  'DELETE /v1/blocks/:id': { kind: 'block', replay: false },
   'GET /v1/sessions': {},
   'POST /v1/sessions': { replay: false, body: { name: 'of an attacker', platform: 'x' } },
   'DELETE /v1/sessions': { replay: false, keyed: false },
@@ -183,6 +186,7 @@ function namesOf (mark: string): Target {
       invitation: [randomUUID()],
       session: [randomUUID()],
       member: [`alice-${mark}`],
+      block: [`zblocked-${mark}`],
       change: [String(10 ** 9 + Number.parseInt(mark.slice(0, 5), 36))]
     },
     own: `zz-${mark}`,
@@ -267,6 +271,7 @@ async function settle (
   await does('DELETE', `/v1/groups/${group}/members/${former.user}`)
   const invitation = await foundGroup(friend.person, canary())
   await friend.person.post(`/v1/groups/${invitation}/invitations`, { userId: user })
+  for (const id of ids.block!) await does('PUT', `/v1/blocks/${id}`, undefined)
   const [device, stolen] = [await does('POST', '/v1/sessions', { name: canary(), platform: canary() }),
     await does('POST', '/v1/sessions', { name: canary(), platform: canary() })]
   await does('DELETE', `/v1/sessions/${stolen.body.session.id}`)

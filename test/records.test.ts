@@ -180,7 +180,7 @@ t.test('a setting keeps any JSON, its numbers and the order of its keys', async 
   })
   t.match(
     await alice.request('POST', '/v1/settings', { value: 1 }),
-    { status: 404 },
+    { status: 405, headers: { allow: 'GET, HEAD' } },
     'settings are named by their clients'
   )
 })
@@ -307,8 +307,8 @@ t.test('lists', async (t) => {
 
 t.test('a list that filters much away ends a page early instead of reading without end', async (t) => {
   const dora = await hub.as({ tenant: 'acme', user: 'dora' })
-  for (const wave of [0, 525]) {
-    await Promise.all(Array.from({ length: 525 }, (_, index) =>
+  for (const wave of [0, 350, 700]) {
+    await Promise.all(Array.from({ length: 350 }, (_, index) =>
       dora.put(`/v1/bookmarks/x${wave + index}`, {
         url: 'https://example.com',
         title: '',
@@ -394,7 +394,9 @@ t.test('the hub says who you are, what you hold and what the limits are', async 
   const { body } = await erin.put('/v1/bookmarks/b', page)
   t.strictSame((await erin.get('/v1/tenant')).body.usage, {
     records: 1,
-    bytes: Buffer.byteLength(JSON.stringify(body))
+    bytes: Buffer.byteLength(JSON.stringify(body)),
+    stagedBatches: 0,
+    stagedBytes: 0
   })
   const limits = await hub.anyone.get('/v1/limits')
   t.match(limits, { status: 200, body: { spaceRecords: 50_000, settingBytes: 65_536, urlLength: 8192 } })

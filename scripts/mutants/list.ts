@@ -61,6 +61,87 @@ export const MUTANTS: readonly Mutant[] = [
     find: "pointer.startsWith('params/')",
     replace: "pointer.startsWith('never/')"
   },
+  // Rights that end
+  {
+    promise: 'secrecy',
+    name: 'a suspended tenant stays public',
+    suite: 'groups-end',
+    file: 'src/services/public-settings.ts',
+    find: 'rows.filter((row) => active.get(tenants.get(row)!))',
+    replace: 'rows.filter((row) => active.has(tenants.get(row)!))'
+  },
+  {
+    promise: 'secrecy',
+    name: 'a group that ends stays published',
+    suite: 'groups-end',
+    file: 'src/services/groups/closing.ts',
+    find: 'content: { ...content, isPublic: false,',
+    replace: 'content: { ...contentOf(row),'
+  },
+  {
+    promise: 'secrecy',
+    name: 'something is published in a group that ends',
+    suite: 'groups-end',
+    file: 'src/engine/closed.ts',
+    find: 'if (closedAt !== undefined && closing === undefined && puts)',
+    replace: 'if (closedAt !== undefined && closing === undefined && puts && changes.length > 98)'
+  },
+  {
+    promise: 'writes',
+    name: 'what was in a group that ended stays for good',
+    suite: 'groups-end',
+    file: 'src/engine/expire.ts',
+    find: 'some.push(row)',
+    replace: "if (definition.resource !== 'bookmark') some.push(row)"
+  },
+  {
+    promise: 'writes',
+    name: 'HEAD of a group that ended stays for good',
+    suite: 'groups-end',
+    file: 'src/engine/closed.ts',
+    find: "if (closing === 'ends') return { expiresAt }",
+    replace: "if (closing === 'ends') return {}"
+  },
+  {
+    promise: 'isolation',
+    name: 'one person fills another with invitations',
+    suite: 'invitations',
+    file: 'src/services/groups/invitations.ts',
+    find: 'filter(({ invitedBy }) => invitedBy === userId)',
+    replace: 'filter(({ invitedBy }) => invitedBy === id)'
+  },
+  {
+    promise: 'isolation',
+    name: 'who is blocked at that moment gets in',
+    suite: 'invitations',
+    file: 'src/services/groups/invitations.ts',
+    find: "{ definition: KIND.block, id: userId, act: 'check', content: {} }",
+    replace: ''
+  },
+  {
+    promise: 'isolation',
+    name: 'a batch goes on for who may no longer',
+    suite: 'rights',
+    file: 'src/engine/staged.ts',
+    find: 'number === 1 ? undefined : await endOfRight(job)',
+    replace: 'undefined as Awaited<ReturnType<typeof endOfRight>>'
+  },
+  {
+    promise: 'isolation',
+    name: 'a batch begins for who may no longer',
+    suite: 'rights',
+    file: 'src/engine/staged.ts',
+    find: 'await job.assertAllowed?.()',
+    replace: ''
+  },
+  {
+    promise: 'isolation',
+    name: 'an import goes on for who is in the group no more',
+    suite: 'rights',
+    file: 'src/services/memberships.ts',
+    find: 'await context.assertAllowed() await allowed()',
+    replace: 'await context.assertAllowed()'
+  },
   // No lost write
   {
     promise: 'writes',
@@ -278,6 +359,46 @@ export const MUTANTS: readonly Mutant[] = [
     file: STAGED,
     find: "if (shared.locks.isAlive(space, head.lock)) return 'held'",
     replace: "if (shared.locks.isAlive(space, head.lock) || head.lock.part > 0) return 'held'"
+  },
+  {
+    promise: 'load',
+    name: 'staged batches are not counted',
+    suite: 'staging',
+    file: 'src/engine/staging.ts',
+    find: 'if (count > stagedBatches)',
+    replace: 'if (count > stagedBatches && count < 0)'
+  },
+  {
+    promise: 'load',
+    name: 'bytes of staged batches are not counted',
+    suite: 'staging',
+    file: 'src/engine/staging.ts',
+    find: 'if (bytes > stagedBytes)',
+    replace: 'if (bytes > stagedBytes && bytes < 0)'
+  },
+  {
+    promise: 'load',
+    name: 'who stages at once through two processes is counted once',
+    suite: 'staging',
+    file: 'src/engine/batch-rows.ts',
+    find: '.where(({ version }, { eq }) => eq(version, before.version))',
+    replace: ''
+  },
+  {
+    promise: 'load',
+    name: 'parts of a batch stay when it is committed',
+    suite: 'staging',
+    file: STAGED,
+    find: 'if (ended !== undefined || number === last) await discard(store, job.owner, job.batch)',
+    replace: ''
+  },
+  {
+    promise: 'writes',
+    name: 'the sweep takes a batch that is being committed',
+    suite: 'staging',
+    file: 'src/engine/ledger.ts',
+    find: "if (batch.state === 'writing') return batch.expiresAt <= now",
+    replace: "if (batch.state === 'writing') return ends <= now"
   },
   {
     promise: 'writes',
@@ -1052,9 +1173,9 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'services are made from a scope that all requests share',
     suite: 'interleaving',
     file: SERVICES,
-    find: 'createServices(shared, scope, await stores.of(scope.tenantId), idempotency))',
+    find: 'createServices(shared, scope, await stores.of(scope.tenantId), asked)',
     replace:
-      '{ Object.assign(shared, { last: scope }); const store = await stores.of(scope.tenantId); return createServices(shared, (shared as unknown as { last: Scope }).last, store, idempotency) })'
+      '{ Object.assign(shared, { last: scope }); const store = await stores.of(scope.tenantId); return createServices(shared, (shared as unknown as { last: Scope }).last, store, asked) }'
   },
   {
     promise: 'isolation',

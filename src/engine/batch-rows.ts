@@ -1,11 +1,14 @@
 import type { EntityItem } from 'electrodb'
 import type { SpaceKey } from '../../entities/fields.ts'
-import { Batch, BatchPart } from '../../entities/space.ts'
+import { Batch, BatchPart, StagedBatches } from '../../entities/batch.ts'
 import type { Store } from '../store/store.ts'
 
 export type BatchRow = EntityItem<typeof Batch>
 /** A batch without the space that it is staged in. */
 export type BatchFields = Omit<BatchRow, keyof SpaceKey>
+/** What a user has staged. */
+export type Ledger = EntityItem<typeof StagedBatches>
+export type LedgerEntry = Ledger['batches'][number]
 
 /** A batch from one state to the next; refused where its parts or its state are others by now. */
 export function putBatch (space: SpaceKey, before: BatchRow | undefined, after: BatchFields): object {
@@ -38,4 +41,38 @@ export async function readBatchPart (
 ): Promise<string | undefined> {
   const { data } = await BatchPart.get({ ...space, id, part }).go({ ...store, consistent: true })
   return data?.changes
+}
+
+/** Deletes parts of a batch. What the store puts off is left to the sweep. 1 WCU per KB of them. */
+export async function deleteBatchParts (
+  store: Store,
+  space: SpaceKey,
+  id: string,
+  parts: number
+): Promise<void> {
+  const keys = Array.from({ length: parts }, (_, index) => ({ ...space, id, part: index + 1 }))
+  if (keys.length > 0) await BatchPart.delete(keys).go(store)
+}
+
+/** What a user has staged; undefined where that is nothing yet. 1 RCU, or half of one for a glance. */
+export async function readLedger (
+  store: Store,
+  space: SpaceKey,
+  consistent = true
+): Promise<Ledger | undefined> {
+  const { data } = await StagedBatches.get(space).go({ ...store, consistent })
+  return data ?? undefined
+}
+
+/** What a user has staged from one state to the next; refused where it is another by now. */
+export function putLedger (
+  space: SpaceKey,
+  before: Ledger | undefined,
+  after: Pick<Ledger, 'batches' | 'expiresAt'>
+): object {
+  const row = { ...space, ...after, version: (before?.version ?? 0) + 1 }
+  if (before === undefined) return StagedBatches.create(row).params({ table: '-' })
+  return StagedBatches.put(row).where(({ version }, { eq }) => eq(version, before.version)).params({
+    table: '-'
+  })
 }

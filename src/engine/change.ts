@@ -56,6 +56,11 @@ export interface Write {
   readonly batch?: { readonly id: string, readonly part: number, readonly parts: number }
   /** Under the Idempotency-Key keep no contents, or those of one id: those of a whole push may not fit one row. */
   readonly brief?: boolean | { readonly but: string }
+  /**
+   * `begins`: nobody else puts anything into the space from then on. `ends`: the last write of it, after
+   * which HEAD itself expires. What comes between them says `goes on`.
+   */
+  readonly closing?: 'begins' | 'goes on' | 'ends'
 }
 
 /**
@@ -90,6 +95,9 @@ export interface SpaceHead {
   readonly floor: number
   readonly bytes: number
   readonly count: number
+  readonly closedAt?: string | undefined
+  /** Epoch seconds. */
+  readonly expiresAt?: number | undefined
   readonly lock?: Lock | undefined
 }
 

@@ -13,6 +13,7 @@ import type { StagedCommits } from './staged.ts'
  */
 const MAX_TRIES = 40
 const HELD_PAUSE_MS = 50
+const HELD_MS = 10_000
 const MAX_PAUSE_MS = 500
 
 /**
@@ -33,9 +34,12 @@ export async function commitAcross (
 ): Promise<Outcome> {
   const { store } = writes[0]!
   const { space, idempotency } = writes.find(({ idempotency }) => idempotency !== undefined) ?? writes[0]!
+  let heldFor = 0
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const heads = await Promise.all(writes.map((write) => readHead(store, write.space)))
     if (await isHeld(writes, heads, staged)) {
+      // A large batch takes its time, and who ends a right waits for no longer than it.
+      if ((heldFor += HELD_PAUSE_MS) < HELD_MS) tries--
       await pause(HELD_PAUSE_MS)
       continue
     }

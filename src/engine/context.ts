@@ -61,4 +61,9 @@ export interface SpaceContext extends Engine {
   readonly userId: string
   readonly sessionId: string | undefined
   readonly idempotency: { readonly key: string, readonly requestHash: string } | undefined
+  /**
+   * Asks once more whether the user may still do this, as the tenant, the device and the membership are at
+   * this moment: before each transaction of what takes long. @throws Problem why not
+   */
+  readonly assertAllowed: () => Promise<void>
 }

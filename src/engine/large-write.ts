@@ -1,16 +1,14 @@
-import { randomUUID } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
-import { spaceKey } from '../../entities/fields.ts'
 import { Problem } from '../errors.ts'
-import { transact } from '../store/transact.ts'
 import { commit } from './commit.ts'
 import type { SpaceContext } from './context.ts'
 import { GROUP, ME } from './change-set.ts'
 import { MAX_CHANGES, type Change, type Outcome, type Write } from './change.ts'
-import { KEPT_SECONDS, OPEN_SECONDS, PART_CHANGES, partsOf, type Part } from './batch-parts.ts'
+import { PART_CHANGES, partsOf, type Part } from './batch-parts.ts'
 import { nameOf, readNamed } from './rows.ts'
-import { putBatch, putBatchPart, readBatch, type BatchFields, type BatchRow } from './batch-rows.ts'
+import { readBatch, type BatchRow } from './batch-rows.ts'
 import { stagedOf, toChange, type StagedChange } from './staged-change.ts'
+import { abandon, newBatch, ownerOf, stage } from './staging.ts'
 import { fitTogether } from './weight.ts'
 
 /**
@@ -20,6 +18,8 @@ const FEW = MAX_CHANGES - 33
 /** What one request to the store takes while a batch is staged. */
 const STAGED_BYTES = 1_000_000
 const STAGED_PARTS = 90
+/** From its first part to its commit: a batch that is older has lost its process. */
+const HELD_SECONDS = 15 * 60
 /** Changes, in whole parts, that are made ready between two turns of the event loop. */
 const PORTION = 5 * PART_CHANGES
 
@@ -46,6 +46,8 @@ export async function writeAll (
     await turn()
   }
   if (changes.length <= FEW && parts.length === 1) {
+    // What it is made of may have taken long to read.
+    await context.assertAllowed()
     const rows = await readNamed(
       context.store,
       context.space,
@@ -92,57 +94,30 @@ async function commitStaged (
   parts: readonly Part[],
   guarded: boolean
 ): Promise<Outcome> {
-  const { store, space, userId, writer, now } = context
-  const owner = spaceKey(space.tenantId, 'USER', userId)
-  const at = now()
+  const { store, space, writer, now } = context
   const target = space.spaceKind === 'USER' ? ME : GROUP + space.spaceId
-  let batch: BatchFields = {
-    id: randomUUID(),
-    state: 'open',
-    target,
-    sizes: [],
-    bytes: 0,
-    createdAt: new Date(at).toISOString(),
-    expiresAt: Math.floor(at / 1000) + OPEN_SECONDS + KEPT_SECONDS
-  }
-  let before: BatchRow | undefined
-  for (const portion of portionsOf(parts)) {
-    const rows = portion.map(({ text }, index) =>
-      putBatchPart(owner, {
-        id: batch.id,
-        part: batch.sizes.length + index + 1,
-        changes: text,
-        expiresAt: batch.expiresAt
-      })
-    )
-    const after = {
-      ...batch,
-      sizes: [...batch.sizes, ...portion.map(({ size }) => size)],
-      bytes: batch.bytes + portion.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0)
-    }
-    if (await transact(store, [putBatch(owner, before, after), ...rows]) !== undefined) {
-      throw new Problem('CONTENTION', 'The store refused to stage the changes; nothing was written.', {
-        retryAfter: 1
-      })
-    }
-    batch = after
-    before = { ...owner, ...after }
-  }
+  const fresh = newBatch(target, now(), HELD_SECONDS)
+  let staged: BatchRow | undefined
   try {
+    for (const portion of portionsOf(parts)) {
+      staged = await stage(context, staged, staged ?? fresh, { parts: portion })
+    }
     const { batch: { last }, results } = await writer.staged.commit(
-      { store, space, owner, batch: before! },
+      { store, space, owner: ownerOf(context), batch: staged!, assertAllowed: context.assertAllowed },
       guarded,
       (rows, n) => context.rules.assertBatch(context, rows, n)
     )
     return { n: last!, at: '', results }
   } catch (error) {
     // Nobody knows its name: it would only lie there until it is swept.
-    const row = await readBatch(store, owner, batch.id).catch(() => undefined)
-    if (row?.state === 'open') {
-      await transact(store, [putBatch(owner, row, { ...batch, state: 'abandoned' })]).catch(() => {})
-    }
+    if (staged !== undefined) await abandonQuietly(context, staged)
     throw error
   }
+}
+
+async function abandonQuietly (context: SpaceContext, { id }: BatchRow): Promise<void> {
+  const batch = await readBatch(context.store, ownerOf(context), id).catch(() => undefined)
+  if (batch?.state === 'open') await abandon(context, batch).catch(() => {})
 }
 
 function portionsOf (parts: readonly Part[]): Part[][] {

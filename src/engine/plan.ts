@@ -1,5 +1,5 @@
 import type { SpaceKey } from '../../entities/fields.ts'
-import type { Limits } from '../config.ts'
+import type { Limits } from '../limits.ts'
 import { Problem } from '../errors.ts'
 import {
   bytesOf,
@@ -16,6 +16,7 @@ import {
   type Write
 } from './change.ts'
 import { timeAfter } from './time.ts'
+import { closed } from './closed.ts'
 import { TRANSACTION_BYTES } from './weight.ts'
 import { checkRow, putDirectory, putHead, putLog, putRow } from './rows.ts'
 import { IDEMPOTENCY_SECONDS, putIdempotency } from './idempotency-rows.ts'
@@ -60,7 +61,7 @@ export function plan (
   const n = head.n + 1
   const at = timeAfter(head, now)
   const expiresAt = Math.floor(Date.parse(at) / 1000) + rules.retentionDays * DAY_SECONDS
-  const next = { ...head, n, at, lock: undefined }
+  const next = { ...head, n, at, lock: undefined, ...closed(write, head, at, expiresAt + DAY_SECONDS) }
   checkAll(write, known, head)
   const results = write.changes.filter(({ act }) => act !== 'check').map((change, index): Result => {
     const before = known[index]
@@ -128,10 +129,12 @@ export function repeated (
   return earlier.outcome
 }
 
-/** The puts that open a transaction: HEAD to its last state, and the directory row where the space is new. */
+/** The puts that open a transaction: HEAD to its last state, and the directory row where a space begins or ends. */
 export function opening (space: SpaceKey, before: SpaceHead | undefined, after: SpaceHead): object[] {
   const head = putHead(space, before, after)
-  return before === undefined ? [head, putDirectory(space, after.at)] : [head]
+  if (before === undefined) return [head, putDirectory(space, after.at)]
+  if (after.expiresAt === before.expiresAt) return [head]
+  return [head, putDirectory(space, new Date(after.epoch).toISOString(), after.expiresAt)]
 }
 
 const isLive = (known: Known | undefined): known is Known => known !== undefined && !known.deleted

@@ -175,9 +175,9 @@ export function putHead (space: SpaceKey, before: SpaceHead | undefined, after: 
   ).params({ table: '-' })
 }
 
-/** The directory row of a space, in the transaction of its first change. */
-export function putDirectory (space: SpaceKey, createdAt: string): object {
-  return DirectoryEntry.put({ ...space, createdAt }).params({ table: '-' })
+/** The directory row of a space, in the transaction of its first change, and of the last one of a group. */
+export function putDirectory (space: SpaceKey, createdAt: string, expiresAt?: number): object {
+  return DirectoryEntry.put({ ...space, createdAt, expiresAt }).params({ table: '-' })
 }
 
 /** The log entry of one change-set. */

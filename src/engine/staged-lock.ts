@@ -64,7 +64,9 @@ export function createLocks (rules: Rules, now: () => number): Locks {
         const head = await readHead(store, space)
         if (head?.lock?.batch === batch.id) return head
         if (head === undefined) {
-          await transact(store, opening(space, undefined, emptyHead(now())))
+          // Refused where another was first, whose HEAD may not be visible yet.
+          const refused = await transact(store, opening(space, undefined, emptyHead(now())))
+          if (refused !== undefined) await pause(PAUSE_MS)
           continue
         }
         const state = await settle(head)

@@ -1,10 +1,15 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { SpaceKey } from '../../entities/fields.ts'
 import type { Store } from '../store/store.ts'
 import { knownOf, type Change, type Known, type Row, type SpaceHead } from './change.ts'
 import { plan, type Planned, type Rules } from './plan.ts'
 import { nameOf, readNamed } from './rows.ts'
-import { readBatchPart, type BatchRow } from './batch-rows.ts'
+import { putBatch, readBatch, readBatchPart, type BatchRow } from './batch-rows.ts'
 import { absence, toChange, type StagedChange } from './staged-change.ts'
+
+/** How often, and how far apart, is looked whether another's last step is visible. */
+const MAX_LOOKS = 4
+const LOOK_PAUSE_MS = 50
 
 /** A batch that is committed. */
 export interface Job {
@@ -13,6 +18,11 @@ export interface Job {
   /** Where the batch is staged. */
   readonly owner: SpaceKey
   readonly batch: BatchRow
+  /**
+   * Asks whether whoever commits it still may. While the batch has its space no membership of it ends, as that
+   * is a change of the space; a tenant and a device may. Who finishes the batch of one who died asks nobody.
+   */
+  readonly assertAllowed?: () => Promise<void>
 }
 
 /**
@@ -100,4 +110,41 @@ export function planStep (
     batch: { id, part: number, parts: of }
   }
   return plan(write, head, known, now, rules)
+}
+
+/**
+ * The row of the batch, where a step moves it. The first step is where it can no longer be changed, or given up:
+ * whoever did either meanwhile has moved its row.
+ */
+export function moveBatch (job: Job, number: number, last: number, n: number): object[] {
+  const { owner, batch } = job
+  const before: BatchRow = { ...batch, state: number === 1 ? 'committing' : 'writing' }
+  if (number === last) {
+    return [putBatch(owner, before, committedOf(job, n))]
+  }
+  return number === 1 ? [putBatch(owner, before, { ...batch, state: 'writing' })] : []
+}
+
+/** The batch once its last step is change-set `n`. */
+export const committedOf = ({ batch }: Job, n: number): BatchRow => ({
+  ...batch,
+  state: 'committed',
+  first: n - stepsOf(batch).length + 1,
+  last: n
+})
+
+/** The job with its batch as it is: where steps were written it says which. @throws PartGone */
+export async function renewed (job: Job): Promise<Job> {
+  const batch = await readBatch(job.store, job.owner, job.batch.id)
+  if (batch === undefined) throw new PartGone()
+  return { ...job, batch }
+}
+
+/** The batch as it is when nobody writes it any more: that another has ended it may not be visible yet. */
+export async function lastSeen ({ store, owner, batch: { id } }: Job): Promise<BatchRow | undefined> {
+  for (let tries = 1;; tries++) {
+    const batch = await readBatch(store, owner, id)
+    if (!['committing', 'writing'].includes(batch?.state ?? '') || tries === MAX_LOOKS) return batch
+    await pause(LOOK_PAUSE_MS)
+  }
 }

@@ -8,9 +8,23 @@ import type { Rules } from './plan.ts'
 import { headOf, rehearse, type Rehearsed } from './rehearsal.ts'
 import { putHead } from './rows.ts'
 import { putBatch, readBatch, type BatchRow } from './batch-rows.ts'
+import { discard } from './ledger.ts'
 import type { StagedChange } from './staged-change.ts'
 import { createLocks, type Locks, type LockState } from './staged-lock.ts'
-import { changesOf, loadStep, PartGone, planStep, stepsOf, type Job, type Loaded } from './staged-steps.ts'
+import { endOfRight, stopped, stopping } from './stopped.ts'
+import {
+  changesOf,
+  committedOf,
+  lastSeen,
+  loadStep,
+  moveBatch,
+  PartGone,
+  planStep,
+  renewed,
+  stepsOf,
+  type Job,
+  type Loaded
+} from './staged-steps.ts'
 
 /** How often the store may refuse a step. */
 const MAX_TRIES = 100
@@ -35,7 +49,7 @@ export interface StagedCommits {
    * @param object may refuse it by throwing, before anything is written
    * @returns the batch as it is then, and what it did, without contents: nothing where it had been begun before
    * @throws PreconditionFailed, Superseded, Problem QUOTA_EXCEEDED, CONFIRMATION_REQUIRED, CONTENTION:
-   *   nothing of it happened
+   *   nothing of it happened; as `assertAllowed`, where `written` says what did
    */
   commit(job: Job, guarded: boolean, object?: Objection): Promise<Committed>
   /**
@@ -63,20 +77,21 @@ export function createStagedCommits (
   return {
     settle,
     async commit (given, guarded, object) {
-      const { store, space, owner, batch } = given
+      const { store, space } = given
       const locked = await shared.locks.take(given, (head) => settle(store, space, head))
+      let rehearsed: Rehearsed | undefined
+      let written: BatchRow | undefined
       try {
-        const rehearsed = locked.lock!.part === 0
-          ? await prepare(shared, given, locked, guarded, object)
-          : undefined
-        const written = await (rehearsed === undefined
+        if (locked.lock!.part === 0) rehearsed = await prepare(shared, given, locked, guarded, object)
+        written = await (rehearsed === undefined
           ? finish(shared, await renewed(given), await headOf(given))
           : finish(shared, withSteps(given, rehearsed), rehearsed.locked, rehearsed.loaded))
-        const done = written ?? await readBatch(store, owner, batch.id)
-        if (done?.state === 'committed') return { batch: done, results: rehearsed?.results ?? [] }
       } catch (error) {
+        // Also where another has written the last of it, and discarded the parts.
         if (!(error instanceof PartGone)) throw error
       }
+      const done = written ?? await lastSeen(given)
+      if (done?.state === 'committed') return { batch: done, results: rehearsed?.results ?? [] }
       throw tooSlow()
     }
   }
@@ -95,6 +110,7 @@ async function prepare (
     try {
       const rehearsed = await rehearse(job, locked, guarded, { rules, now })
       if (rehearsed !== undefined) await object?.(rehearsed.ahead, locked.n)
+      await job.assertAllowed?.()
       return rehearsed
     } catch (error) {
       // A record of the change before may not have been visible yet.
@@ -116,13 +132,6 @@ const withSteps = (job: Job, { steps }: Rehearsed): Job => ({
   batch: steps.length === job.batch.sizes.length ? job.batch : { ...job.batch, steps: [...steps] }
 })
 
-/** The job with its batch as it is: where steps were written it says which. @throws PartGone */
-async function renewed (job: Job): Promise<Job> {
-  const batch = await readBatch(job.store, job.owner, job.batch.id)
-  if (batch === undefined) throw new PartGone()
-  return { ...job, batch }
-}
-
 /**
  * Writes the steps that are not yet written. Two who do so at once get in each other's way, never twice to the
  * same end.
@@ -138,12 +147,14 @@ async function finish (
   for (let [job, head, tries] = [given, locked, 0]; head.lock?.batch === job.batch.id;) {
     const number = head.lock.part + 1
     const last = stepsOf(job.batch).length
-    const planned = await planAllowed(shared, job, head, loaded.get(number))
-    loaded.delete(number)
-    const after = { ...planned.head, lock: number < last ? { ...head.lock, part: number } : undefined }
-    const puts = [putHead(space, head, after), ...planned.puts, ...moveBatch(job, number, last, after.n)]
+    const ended = number === 1 ? undefined : await endOfRight(job)
+    const { after, puts } = ended === undefined
+      ? await nextStep(shared, job, head, loaded)
+      : stopping(shared.locks, job, head)
     if (await transact(store, puts) === undefined) {
       shared.committed(space, after.n)
+      if (ended !== undefined || number === last) await discard(store, job.owner, job.batch)
+      if (ended !== undefined) throw stopped(job, head, ended)
       if (number === last) return committedOf(job, after.n)
       head = after
       continue
@@ -154,6 +165,18 @@ async function finish (
     // What was just written may not be visible yet: an older HEAD is no news.
     if (seen.n >= head.n) head = seen
     if (head.lock?.batch === job.batch.id && head.lock.part > 0) job = await renewed(job)
+  }
+}
+
+/** What writes the next step, and HEAD after it. */
+async function nextStep (shared: Shared, job: Job, head: SpaceHead, loaded: Map<number, Loaded>) {
+  const [number, last] = [head.lock!.part + 1, stepsOf(job.batch).length]
+  const planned = await planAllowed(shared, job, head, loaded.get(number))
+  loaded.delete(number)
+  const after = { ...planned.head, lock: number < last ? { ...head.lock!, part: number } : undefined }
+  return {
+    after,
+    puts: [putHead(job.space, head, after), ...planned.puts, ...moveBatch(job, number, last, after.n)]
   }
 }
 
@@ -176,26 +199,6 @@ async function planAllowed ({ rules, now }: Shared, job: Job, head: SpaceHead, l
     rules: { ...rules, limits: { spaceRecords: Infinity, spaceBytes: Infinity } }
   })
 }
-
-/**
- * The row of the batch, where a step moves it. The first step is where it can no longer be changed, or given up:
- * whoever did either meanwhile has moved its row.
- */
-function moveBatch (job: Job, number: number, last: number, n: number): object[] {
-  const { owner, batch } = job
-  const before: BatchRow = { ...batch, state: number === 1 ? 'committing' : 'writing' }
-  if (number === last) {
-    return [putBatch(owner, before, committedOf(job, n))]
-  }
-  return number === 1 ? [putBatch(owner, before, { ...batch, state: 'writing' })] : []
-}
-
-const committedOf = ({ batch }: Job, n: number): BatchRow => ({
-  ...batch,
-  state: 'committed',
-  first: n - stepsOf(batch).length + 1,
-  last: n
-})
 
 async function settleLock (
   shared: Shared,

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { spaceName, type SpaceKey } from '../../entities/fields.ts'
-import type { Limits } from '../config.ts'
+import type { Limits } from '../limits.ts'
 import { Problem } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import { readHeads } from './rows.ts'

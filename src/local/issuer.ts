@@ -3,7 +3,7 @@ import { createSigner } from 'fast-jwt'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { PlainId, TENANT_ID } from '../../entities/fields.ts'
-import type { TrustedIssuer } from '../config.ts'
+import type { TrustedIssuer } from '../issuers.ts'
 import { Problem } from '../errors.ts'
 
 const LIFETIME_SECONDS = 3600

@@ -2,7 +2,7 @@ import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import ipaddr from 'ipaddr.js'
-import type { Limits } from '../config.ts'
+import type { Limits } from '../limits.ts'
 import { Problem } from '../errors.ts'
 
 declare module 'fastify' {
@@ -11,6 +11,8 @@ declare module 'fastify' {
     limitClaims(request: FastifyRequest, reply: FastifyReply): Promise<void>
     /** As limitClaims, for making codes: there are only so many. */
     limitPairings(request: FastifyRequest, reply: FastifyReply): Promise<void>
+    /** As limitClaims, for what writes to the spaces of others. */
+    limitPeopleChanges(request: FastifyRequest, reply: FastifyReply): Promise<void>
   }
 }
 
@@ -26,6 +28,10 @@ export default fp<{ limits: Limits }>(async (app, { limits }) => {
   const ofUser = ({ scope }: FastifyRequest) => `${scope!.tenantId} ${scope!.userId}`
   app.decorate('limitClaims', limit(app, 'claimsPerAddress', limits.claimsPerAddress, ofAddress))
   app.decorate('limitPairings', limit(app, 'pairingsPerUser', limits.pairingsPerUser, ofUser))
+  app.decorate(
+    'limitPeopleChanges',
+    limit(app, 'peopleChangesPerUser', limits.peopleChangesPerUser, ofUser)
+  )
   app.addHook('onRequest', limit(app, 'requestsPerAddress', limits.requestsPerAddress, ofAddress))
 }, { name: 'limits', dependencies: ['problems'] })
 

@@ -5,14 +5,18 @@ import { Problem } from '../errors.ts'
 import type { Context, Shared } from '../services/context.ts'
 import { createServices, type Services } from '../services/index.ts'
 import { publicSettings, type PublicSettings } from '../services/public-settings.ts'
-import type { Scope, Stores } from '../store/store.ts'
+import type { Operations } from '../operations/index.ts'
+import type { Scope, Store, Stores } from '../store/store.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** True when the store answers. */
     storeReady(): Promise<boolean>
     /** The tenant world of a scope. @throws Problem STORE_UNAVAILABLE */
-    servicesOf(scope: Scope, idempotency?: Context['idempotency']): Promise<Services>
+    servicesOf(
+      scope: Scope,
+      asked?: Pick<Context, 'idempotency' | 'assertAllowed'>
+    ): Promise<Services>
   }
   interface FastifyRequest {
     /**
@@ -39,45 +43,56 @@ const WRITES = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
 
 /** Opens the tenant's store once everything else has passed, so that a bad request costs no STS call. */
-export default fp<{ stores: Stores, shared: Shared }>(async (app, { stores, shared }) => {
-  app.decorateRequest('services', null as unknown as Services)
-  app.decorateRequest('publicSettings', null as unknown as PublicSettings)
-  app.addHook('preHandler', async (request) => {
-    if (request.scope !== null) {
-      request.services = await app.servicesOf(request.scope, idempotencyOf(request))
-      await request.assertSignedIn()
-      assertDevice(request)
-    } else if (request.routeOptions.url?.startsWith('/v1/public/')) {
-      request.publicSettings = publicSettings(await stores.anonymous(), shared.sealer)
-    }
-  })
-  app.decorate(
-    'servicesOf',
-    async (scope: Scope, idempotency?: Context['idempotency']) =>
-      createServices(shared, scope, await stores.of(scope.tenantId), idempotency)
-  )
-  app.decorateRequest('admitUpload', function (this: FastifyRequest, reply, mostBytes) {
-    const length = this.headers['content-length']
-    const bytes = length === undefined ? mostBytes : Math.min(Number(length), mostBytes)
-    const release = shared.heavy.admit(this.scope!.tenantId, bytes)
-    // Whichever comes: an answer that was sent, or a client that is gone.
-    reply.raw.once('finish', release).once('close', release)
-  })
-  app.decorateRequest('assertSignedIn', async function (this: FastifyRequest) {
-    if (this.identity !== null && 'device' in this.identity) {
-      await this.services.sessions.verify(this.identity.device)
-    }
-  })
-  app.decorate(
-    'storeReady',
-    () =>
-      stores.anonymous().then((store) => publicSettings(store, shared.sealer).ping()).then(
-        () => true,
-        () => false
-      )
-  )
-  app.addHook('onClose', async () => stores.close())
-}, { name: 'services', dependencies: ['tenant'] })
+export default fp<{ stores: Stores, shared: Shared, operations: Operations }>(
+  async (app, { stores, shared, operations }) => {
+    const publicOf = (store: Store) =>
+      publicSettings(store, shared.sealer, async (id) => await operations.statusOf(id) === 'active')
+
+    app.decorateRequest('services', null as unknown as Services)
+    app.decorateRequest('publicSettings', null as unknown as PublicSettings)
+    app.addHook('preHandler', async (request) => {
+      if (request.scope !== null) {
+        request.services = await app.servicesOf(request.scope, {
+          idempotency: idempotencyOf(request),
+          assertAllowed: async () => {
+            await Promise.all([request.assertActive(), request.assertSignedIn()])
+          }
+        })
+        await request.assertSignedIn()
+        assertDevice(request)
+      } else if (request.routeOptions.url?.startsWith('/v1/public/')) {
+        request.publicSettings = publicOf(await stores.anonymous())
+      }
+    })
+    app.decorate(
+      'servicesOf',
+      async (scope: Scope, asked = { idempotency: undefined, assertAllowed: async () => {} }) =>
+        createServices(shared, scope, await stores.of(scope.tenantId), asked)
+    )
+    app.decorateRequest('admitUpload', function (this: FastifyRequest, reply, mostBytes) {
+      const length = this.headers['content-length']
+      const bytes = length === undefined ? mostBytes : Math.min(Number(length), mostBytes)
+      const release = shared.heavy.admit(this.scope!.tenantId, bytes)
+      // Whichever comes: an answer that was sent, or a client that is gone.
+      reply.raw.once('finish', release).once('close', release)
+    })
+    app.decorateRequest('assertSignedIn', async function (this: FastifyRequest) {
+      if (this.identity !== null && 'device' in this.identity) {
+        await this.services.sessions.verify(this.identity.device)
+      }
+    })
+    app.decorate(
+      'storeReady',
+      () =>
+        stores.anonymous().then((store) => publicOf(store).ping()).then(
+          () => true,
+          () => false
+        )
+    )
+    app.addHook('onClose', async () => stores.close())
+  },
+  { name: 'services', dependencies: ['tenant', 'operations'] }
+)
 
 /** What an app password may change: records, and nothing about people and devices. */
 const OF_APPS = /^\/v1\/(?:groups\/:groupId\/)?(?:bookmarks|settings|trash|changes|sync)\b/

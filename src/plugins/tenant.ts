@@ -1,6 +1,6 @@
 import fp from 'fastify-plugin'
 import { TENANT_ID } from '../../entities/fields.ts'
-import type { TrustedIssuer } from '../config.ts'
+import type { TrustedIssuer } from '../issuers.ts'
 import { Problem } from '../errors.ts'
 import type { Scope } from '../store/store.ts'
 import type { Identity } from './auth/index.ts'

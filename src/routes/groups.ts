@@ -4,7 +4,7 @@ import { mergePatchOf } from '../../entities/definition.ts'
 import { PlainId } from '../../entities/fields.ts'
 import { Group, GroupInput } from '../../entities/group.ts'
 import { RoleName } from '../../entities/membership.ts'
-import type { Limits } from '../config.ts'
+import type { Limits } from '../limits.ts'
 import type { MyGroup } from '../services/groups/index.ts'
 import { etag, preconditionOf, sendRecord } from './conditions.ts'
 import {

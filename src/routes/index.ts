@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config.ts'
 import batches from './batches.ts'
+import blocks from './blocks.ts'
 import bookmarkFiles from './bookmark-files.ts'
 import bookmarks from './bookmarks.ts'
 import groups from './groups.ts'
@@ -27,6 +28,7 @@ export default async function routes (
   await app.register(sessions, options)
   await app.register(groups, options)
   await app.register(members, options)
+  await app.register(blocks, options)
   await app.register(publicSettings, options)
   await app.register(sync, options)
   await app.register(batches)

@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import { BOOKMARK_LIMITS, FOLDER_LIMITS } from '../../entities/bookmark.ts'
 import { GROUP_LIMITS } from '../../entities/group.ts'
 import { SESSION_LIMITS } from '../../entities/session.ts'
-import type { Limits } from '../config.ts'
+import type { Limits } from '../limits.ts'
 import { noQuery } from './schemas.ts'
 
 const Published = Type.Record(Type.String(), Type.Integer(), { title: 'Limits' })

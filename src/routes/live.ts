@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import type { Limits } from '../config.ts'
+import type { Limits } from '../limits.ts'
 import { Problem } from '../errors.ts'
 import { tell, toProblem } from '../plugins/problems.ts'
 import type { Pulled } from '../services/sync/pull.ts'

@@ -1,10 +1,10 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type, type Static } from 'typebox'
 import { PlainId } from '../../entities/fields.ts'
 import { Member } from '../../entities/group-member.ts'
 import { Membership, RoleName, type Role } from '../../entities/membership.ts'
 import { Invitation } from '../../entities/invitation.ts'
-import type { Limits } from '../config.ts'
+import type { Limits } from '../limits.ts'
 import { etag, preconditionOf } from './conditions.ts'
 import { idempotentWrite, matchingWrite, noQuery, pageOf, pageQuery, problems } from './schemas.ts'
 import space from './space.ts'
@@ -35,6 +35,10 @@ export default async function members (app: FastifyInstance, { limits }: { limit
     headers: matchingWrite
   }
   const gone = { 204: Type.Null(), ...problems }
+  // Each is a write to somebody else's space.
+  const toOthers = {
+    preHandler: (request: FastifyRequest, reply: FastifyReply) => app.limitPeopleChanges(request, reply)
+  }
   await app.register(space)
 
   app.get<{ Querystring: Page }>('/v1/groups/:groupId/members', {
@@ -48,6 +52,7 @@ export default async function members (app: FastifyInstance, { limits }: { limit
   }, ({ group, query }) => group.members.list('active', query))
 
   app.put<OfOne & { Body: { role: Role } }>('/v1/groups/:groupId/members/:userId', {
+    ...toOthers,
     config: manage,
     schema: {
       ...one,
@@ -70,6 +75,7 @@ export default async function members (app: FastifyInstance, { limits }: { limit
   })
 
   app.delete<OfOne>('/v1/groups/:groupId/members/:userId', {
+    ...toOthers,
     config: { action: 'read' },
     schema: {
       ...one,
@@ -96,13 +102,14 @@ export default async function members (app: FastifyInstance, { limits }: { limit
   }, ({ group, query }) => group.members.list('invited', query))
 
   app.post<{ Body: { userId: string, role: Role } }>('/v1/groups/:groupId/invitations', {
+    ...toOthers,
     config: manage,
     schema: {
       ...inGroup,
       operationId: 'createInvitation',
       summary: 'Invite someone of your tenant',
       description:
-        'Also who never signed in: it is found then. For two weeks. Who is invited already is invited anew.',
+        'Also who never signed in: it is found then. For two weeks. Who is invited already is invited anew. Who has blocked you is not: 403 BLOCKED.',
       querystring: noQuery,
       headers: idempotentWrite,
       body: Invited,
@@ -114,6 +121,7 @@ export default async function members (app: FastifyInstance, { limits }: { limit
   })
 
   app.delete<OfOne>('/v1/groups/:groupId/invitations/:userId', {
+    ...toOthers,
     config: manage,
     schema: { ...one, operationId: 'deleteInvitation', summary: 'Take an invitation back', response: gone }
   }, async (request, reply) => {

@@ -35,6 +35,12 @@ export const ProblemBody = Type.Object({
         'What stands in the way of each change of a push: 412 with current or deleted; 424 for those that have no part in it'
     })
   ),
+  written: Type.Optional(
+    Type.Array(Type.Object({ n: Type.Integer(), changes: Type.Integer() }), {
+      description:
+        'Of what ended early, as its right did: what it had written. A revert of change-set n undoes all of its changes'
+    })
+  ),
   snapshot: Type.Optional(Type.String({ description: 'With CURSOR_EXPIRED: where a snapshot begins' }))
 }, { title: 'Problem' })
 

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { DottedId } from '../../entities/fields.ts'
 import { setting } from '../../entities/setting.ts'
-import type { Limits } from '../config.ts'
+import type { Limits } from '../limits.ts'
 import { recordRoutes } from './records.ts'
 
 export default async function settings (app: FastifyInstance, { limits }: { limits: Limits }): Promise<void> {

@@ -3,7 +3,7 @@ import { Type, type TObject, type TSchema } from 'typebox'
 import type { Definition } from '../../entities/definition.ts'
 import { PlainId, Time } from '../../entities/fields.ts'
 import { registry } from '../../entities/index.ts'
-import type { Limits } from '../config.ts'
+import type { Limits } from '../limits.ts'
 import type { Pulled } from '../services/sync/pull.ts'
 import type { Push } from '../services/sync/push.ts'
 import { idempotentWrite, problems } from './schemas.ts'
@@ -142,7 +142,9 @@ export const PushBody = Type.Object({
 /** How far a staged batch is. */
 export const BatchBody = Type.Object({
   id: PlainId,
-  state: Type.Union(['open', 'committing', 'committed'].map((state) => Type.Literal(state))),
+  state: Type.Union(['open', 'committing', 'committed', 'stopped'].map((state) => Type.Literal(state)), {
+    description: '`stopped`: whoever committed it was no longer allowed to; what was written stays'
+  }),
   space: Space,
   changes: Type.Integer({ description: 'Staged so far' }),
   bytes: Type.Integer(),
@@ -181,8 +183,8 @@ export default async function sync (app: FastifyInstance, { limits }: { limits: 
       limit,
       ...wait > 0 && { wait: wait * 1000, signal: app.untilGone(reply), outside: request.turn.outside }
     })
-    // What it waited for may be that the device was signed out.
-    if (wait > 0) await request.assertSignedIn()
+    // What it waited for may be that the device was signed out, or the tenant suspended.
+    if (wait > 0) await Promise.all([request.assertActive(), request.assertSignedIn()])
     return pulled
   })
 

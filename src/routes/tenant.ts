@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import type { Limits } from '../config.ts'
+import type { Limits } from '../limits.ts'
 import { publishedLimits } from './limits.ts'
 import { noQuery, problems } from './schemas.ts'
 
@@ -8,8 +8,13 @@ const WhoAmI = Type.Object({
   tenantId: Type.String(),
   userId: Type.String(),
   roles: Type.Array(Type.String()),
-  usage: Type.Object({ records: Type.Integer(), bytes: Type.Integer() }, {
-    description: 'What your own space holds'
+  usage: Type.Object({
+    records: Type.Integer(),
+    bytes: Type.Integer(),
+    stagedBatches: Type.Integer(),
+    stagedBytes: Type.Integer()
+  }, {
+    description: 'What your own space holds, and your staged batches that are neither committed nor abandoned'
   }),
   limits: Type.Record(Type.String(), Type.Integer())
 }, { title: 'WhoAmI' })

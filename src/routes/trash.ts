@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import type { Definition } from '../../entities/definition.ts'
 import { DottedId, Time } from '../../entities/fields.ts'
 import { registry, type Resource } from '../../entities/index.ts'
-import type { Limits } from '../config.ts'
+import type { Limits } from '../limits.ts'
 import { etag, preconditionOf } from './conditions.ts'
 import { idempotentWrite, matchingWrite, noQuery, pageOf, pageQuery, paramsOf, problems } from './schemas.ts'
 

@@ -3,6 +3,7 @@ import { spaceKey } from '../../entities/fields.ts'
 import type { Scope, Store } from '../store/store.ts'
 import { bookmarks } from './bookmarks/index.ts'
 import type { Context, Shared } from './context.ts'
+import { blocks } from './groups/blocks.ts'
 import { groups, oneGroup } from './groups/index.ts'
 import { invitations, invite } from './groups/invitations.ts'
 import { members, type MemberRecord } from './groups/members.ts'
@@ -13,6 +14,7 @@ import { settings } from './settings.ts'
 import { sync } from './sync/index.ts'
 import { trash } from './trash.ts'
 import { readHead } from '../engine/rows.ts'
+import { stagedBy } from '../engine/staging.ts'
 
 /**
  * The tenant world, for one request: everything the people of one tenant may do, in the user's own space. It
@@ -22,7 +24,7 @@ export function createServices (
   shared: Shared,
   scope: Scope,
   store: Store,
-  idempotency: Context['idempotency']
+  { idempotency, assertAllowed }: Pick<Context, 'idempotency' | 'assertAllowed'>
 ) {
   const space = spaceKey(scope.tenantId, 'USER', scope.userId)
   const context: Context = {
@@ -31,7 +33,8 @@ export function createServices (
     space,
     userId: scope.userId,
     sessionId: scope.sessionId,
-    idempotency
+    idempotency,
+    assertAllowed
   }
   return {
     ...inSpace(context),
@@ -39,6 +42,8 @@ export function createServices (
     sessions: sessions(context),
     groups: groups(context),
     invitations: invitations(context),
+    blocks: blocks(context),
+    usage: () => usage(context),
     /**
      * What can be done in a group, for a member who may do that much.
      * @throws Problem NOT_FOUND, UNAUTHORIZED_ACCESS
@@ -60,12 +65,18 @@ function inSpace (context: Context) {
   return {
     bookmarks: bookmarks(context),
     settings: settings(context),
-    trash: trash(context),
-    /** What the space holds: from HEAD, 1 RCU. */
-    async usage (): Promise<{ records: number, bytes: number }> {
-      const head = await readHead(context.store, context.space)
-      return { records: head?.count ?? 0, bytes: head?.bytes ?? 0 }
-    }
+    trash: trash(context)
+  }
+}
+
+/** What the user's space holds, and what the user has staged beside it: 1.5 RCU. */
+async function usage (context: Context) {
+  const [head, staged] = await Promise.all([readHead(context.store, context.space), stagedBy(context)])
+  return {
+    records: head?.count ?? 0,
+    bytes: head?.bytes ?? 0,
+    stagedBatches: staged.batches,
+    stagedBytes: staged.bytes
   }
 }
 

@@ -56,15 +56,23 @@ export function memberships (context: Context) {
     async enter (name: string, action: Action): Promise<Context & { readonly role: Role }> {
       if (name === ME) return { ...context, space: own, role: 'owner' }
       const groupId = name.slice(GROUP.length)
-      const role = (await this.among([groupId])).get(groupId)
-      if (role === undefined) throw notFound('space')
-      assertMay(role, action)
+      const allowed = async () => {
+        const role = (await this.among([groupId])).get(groupId)
+        if (role === undefined) throw notFound('space')
+        assertMay(role, action)
+        return role
+      }
+      const role = await allowed()
       // Members of a group choose their keys without knowing of each other.
       const { idempotency } = context
       return {
         ...context,
         role,
         space: spaceOf(groupId),
+        assertAllowed: async () => {
+          await context.assertAllowed()
+          await allowed()
+        },
         idempotency: idempotency && { ...idempotency, key: `${userId} ${idempotency.key}` }
       }
     }

@@ -7,6 +7,7 @@ import { commit } from '../engine/commit.ts'
 import type { Context } from './context.ts'
 import { once } from '../engine/idempotency.ts'
 import { commitAll, writeAll } from '../engine/large-write.ts'
+import { readBatchLog } from '../engine/batch-log.ts'
 import { MAX_PAGE_BYTES } from '../engine/list.ts'
 import {
   contentOf,
@@ -78,28 +79,25 @@ export function trash (context: Context) {
     return covered
   }
 
-  /** Undoes all parts of a staged batch, as a batch of its own. */
-  async function revertBatch (first: number, parts: number): Promise<{ n: number, results: Reverted[] }> {
+  /** Undoes all parts of a staged batch that were written, as a batch of its own. */
+  async function revertBatch (
+    batch: Parameters<typeof readBatchLog>[2]
+  ): Promise<{ n: number, results: Reverted[] }> {
     return retryOnConflict(async () => {
       const results: Reverted[] = []
       const changes: StagedChange[] = []
-      for (let n = first; n < first + parts;) {
-        const entries = await readLog(store, space, n, first + parts - 1, ENTRIES)
-        if (entries.length === 0 || entries[0]!.n !== n) throw notFound('change-set')
-        for (const entry of entries) {
-          const rows = await readNamed(store, space, entry.ops)
-          for (const op of entry.ops) {
-            const undone = undo(rows.get(nameOf(op)), op, entry.n)
-            const isUndone = typeof undone === 'object'
-            results.push({
-              type: op.type as Resource,
-              id: op.id,
-              status: !isUndone ? 409 : undone.act === 'put' ? 200 : 204
-            })
-            if (isUndone) changes.push(stagedOf(undone))
-          }
+      for await (const { n, ops } of readBatchLog(store, space, batch)) {
+        const rows = await readNamed(store, space, ops)
+        for (const op of ops) {
+          const undone = undo(rows.get(nameOf(op)), op, n)
+          const isUndone = typeof undone === 'object'
+          results.push({
+            type: op.type as Resource,
+            id: op.id,
+            status: !isUndone ? 409 : undone.act === 'put' ? 200 : 204
+          })
+          if (isUndone) changes.push(stagedOf(undone))
         }
-        n += entries.length
       }
       if (changes.length === 0) {
         throw new Problem(
@@ -197,7 +195,7 @@ export function trash (context: Context) {
         )
       }
       if (entry.batch !== undefined && entry.batch.parts > 1) {
-        return revertBatch(n - entry.batch.part + 1, entry.batch.parts)
+        return revertBatch({ ...entry.batch, first: n - entry.batch.part + 1 })
       }
       const outcome = await once(context, () =>
         retryOnConflict(async (): Promise<Outcome> => {

@@ -216,6 +216,19 @@ export function createFaults ({ random, ...given }: { random: () => number } & P
     }
   }
 
+  /** Deletes of many items, each on its own. The store puts off what a transaction has, and sometimes others. */
+  async function deletes ({ RequestItems }: any, send: () => Promise<any>): Promise<any> {
+    const names = Object.entries<any[]>(RequestItems).flatMap(([table, requests]) =>
+      requests.map(({ DeleteRequest: { Key } }) => nameOf(table, Key as Row))
+    )
+    if (on && names.some((name) => taken.has(name)) && ++counts.clash > 0 || strikes('unprocessed')) {
+      return { output: { $metadata: {}, UnprocessedItems: RequestItems } }
+    }
+    const result = await send()
+    for (const name of names) changes.delete(name)
+    return result
+  }
+
   /** The write of a single item, which is visible at once. */
   async function write ({ TableName, Key, Item }: any, send: () => Promise<any>): Promise<any> {
     const name = nameOf(TableName, Key ?? Item)
@@ -235,6 +248,7 @@ export function createFaults ({ random, ...given }: { random: () => number } & P
     if (strikes('lost')) throw broken()
     if (strikes('throttle')) throw throttled(actions?.length ?? 0)
     if (/^(?:GetItem|BatchGetItem|Query|Scan)Command$/.test(command)) return read(input, send)
+    if (command === 'BatchWriteItemCommand') return deletes(input, send)
     if (!/^(?:PutItem|UpdateItem|DeleteItem|TransactWriteItems)Command$/.test(command)) {
       throw new Error(`the fault layer does not know ${command}`)
     }

@@ -17,7 +17,7 @@ import {
 } from 'node:http'
 import { createServer, type AddressInfo } from 'node:net'
 import type { Test } from 'tap'
-import type { TenantRule, TrustedIssuer } from '../../src/config.ts'
+import type { TenantRule, TrustedIssuer } from '../../src/issuers.ts'
 import { privateKey } from './hub.ts'
 
 /** Turns the text `header.payload` into a signature. */

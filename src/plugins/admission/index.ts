@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Limits } from '../../config.ts'
+import type { Limits } from '../../limits.ts'
 import { Problem } from '../../errors.ts'
 import { createFairQueue } from '../../fair-queue.ts'
 import { watchEventLoop } from './event-loop.ts'

@@ -1,7 +1,7 @@
 import jwt from '@fastify/jwt'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { TrustedIssuer } from '../../config.ts'
+import type { TrustedIssuer } from '../../issuers.ts'
 import { Problem } from '../../errors.ts'
 import type { Sealer } from '../../engine/cursor.ts'
 import { openDeviceToken, type DeviceToken } from '../../services/device-token.ts'

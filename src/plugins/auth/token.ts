@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { parse } from 'lossless-json'
 import { PLAIN_ID } from '../../../entities/fields.ts'
-import type { TrustedIssuer } from '../../config.ts'
+import type { TrustedIssuer } from '../../issuers.ts'
 import { Problem } from '../../errors.ts'
 
 /** Clocks of issuers may be this far ahead of ours. */

@@ -40,7 +40,7 @@ const hasExpired = ({ expiresAt }: { readonly expiresAt?: string | undefined }, 
  * Asks someone of the same tenant into a group; also someone who never signed in, who finds it then. Nobody
  * of another tenant can be meant: a user id is one within the tenant. Who is invited already is invited anew.
  * @param context of the group's space @returns the member to be
- * @throws Problem ALREADY_MEMBER, LIMIT_REACHED
+ * @throws Problem ALREADY_MEMBER, LIMIT_REACHED, BLOCKED
  */
 export async function invite (
   context: Context,
@@ -51,13 +51,15 @@ export async function invite (
   const attempt = () =>
     context.writer.withSpacesLocked([space, own], () =>
       retryOnConflict(async () => {
-        const [row, found, pointer] = await Promise.all([readGroup(context, space),
-          readRow(store, KIND.member, space, id), readRow(store, KIND.invitation, own, space.spaceId)])
+        const [row, found, pointer, blocked] = await Promise.all([readGroup(context, space),
+          readRow(store, KIND.member, space, id), readRow(store, KIND.invitation, own, space.spaceId),
+          readRow(store, KIND.block, own, userId)])
         if (row.closing === true) throw notFound('group')
         const known = isLive(found) ? found as MemberRow : undefined
         if (known?.state === 'active') {
           throw new Problem('ALREADY_MEMBER', 'The user is in the group already.')
         }
+        if (isLive(blocked)) throw new Problem('BLOCKED', 'The user takes no invitations from you.')
         if (known === undefined) {
           assertWithin(
             'groupInvitations',
@@ -81,6 +83,12 @@ export async function invite (
             items.length + 1,
             'The user would have too many pending invitations'
           )
+          assertWithin(
+            'invitationsFromOne',
+            limits.invitationsFromOne,
+            (items as InvitationRecord[]).filter(({ invitedBy }) => invitedBy === userId).length + 1,
+            'The user would have too many pending invitations from you'
+          )
         }
         const terms = {
           role,
@@ -89,7 +97,9 @@ export async function invite (
         }
         return commitSides(context, [[space, [written(KIND.member, id, found, { ...terms, state: 'invited' }),
           moved(row, { invitations: known === undefined ? 1 : 0 })]], [own, [
-          written(KIND.invitation, space.spaceId, pointer, { ...terms, name: row.name })
+          written(KIND.invitation, space.spaceId, pointer, { ...terms, name: row.name }),
+          // Who is blocked at this moment asks nobody.
+          { definition: KIND.block, id: userId, act: 'check', content: {} }
         ]]])
       }))
   const { results } = await once(context, async () => {

@@ -1,3 +1,4 @@
+import { block } from '../../../entities/block.ts'
 import { group } from '../../../entities/group.ts'
 import { invitation } from '../../../entities/invitation.ts'
 import { member } from '../../../entities/group-member.ts'
@@ -26,8 +27,8 @@ import { retryOnConflict } from '../../engine/retry.ts'
  * read.
  */
 
-export const KIND = { group, invitation, member, membership } as unknown as Record<
-  'group' | 'invitation' | 'member' | 'membership',
+export const KIND = { block, group, invitation, member, membership } as unknown as Record<
+  'block' | 'group' | 'invitation' | 'member' | 'membership',
   Definition
 >
 
@@ -109,20 +110,22 @@ export function moved (
 }
 
 /**
- * Commits what changes in several spaces at once, within `together`. The Idempotency-Key stands in the space
- * of the context.
+ * Commits what changes in several spaces at once, within `withSpacesLocked`. The Idempotency-Key stands in the
+ * space of the context.
+ * @param closing that it is the last write of the context's space
  * @throws Superseded where a row is not what it was when it was read; Problem QUOTA_EXCEEDED, CONTENTION
  */
 export function commitSides (
   { store, space: keyed, sessionId, idempotency, writer }: Context,
-  sides: readonly (readonly [space: SpaceKey, changes: readonly Change[]])[]
+  sides: readonly (readonly [space: SpaceKey, changes: readonly Change[]])[],
+  closing?: 'ends'
 ): Promise<Outcome> {
   const writes = sides.filter(([, changes]) => changes.length > 0).map(([space, changes]) => ({
     store,
     space,
     changes,
     sessionId,
-    ...spaceName(space) === spaceName(keyed) && { idempotency }
+    ...spaceName(space) === spaceName(keyed) && { idempotency, ...closing && { closing } }
   }))
   return writer.commitAcross(writes)
 }

@@ -1,6 +1,4 @@
-import { spaceKey } from '../../../entities/fields.ts'
 import { Problem } from '../../errors.ts'
-import { transact } from '../../store/transact.ts'
 import { notFound } from '../collection.ts'
 import type { Context } from '../context.ts'
 import { ME } from '../../engine/change-set.ts'
@@ -8,31 +6,26 @@ import { once } from '../../engine/idempotency.ts'
 import { outcomeUnderKey } from '../../engine/plan.ts'
 import { memberships } from '../memberships.ts'
 import { PreconditionFailed } from '../../engine/change.ts'
-import { partsOf } from '../../engine/batch-parts.ts'
+import { OPEN_SECONDS, partsOf } from '../../engine/batch-parts.ts'
 import { readHead } from '../../engine/rows.ts'
-import {
-  putBatch,
-  putBatchPart,
-  readBatch,
-  type BatchFields,
-  type BatchRow
-} from '../../engine/batch-rows.ts'
+import { readBatch, type BatchFields, type BatchRow } from '../../engine/batch-rows.ts'
 import type { StagedChange } from '../../engine/staged-change.ts'
+import { abandon, newBatch, ownerOf, stage } from '../../engine/staging.ts'
 import { assertFit, inSpaceOf, preconditionOf, prepare, type PushedChange } from './changes.ts'
-import { begun, endOf, newBatch, type BatchStatus } from './new-batch.ts'
+import { begun, endOf, type BatchStatus } from './new-batch.ts'
 import { refused } from './push.ts'
 
 /** Batches of changes that are too many for one push: staged, invisible, and then committed. */
 export function batches (context: Context) {
-  const { store, writer, rules, userId, now, config: { limits } } = context
-  const owner = spaceKey(context.space.tenantId, 'USER', userId)
+  const { store, writer, rules, now, config: { limits } } = context
+  const owner = ownerOf(context)
 
   /** @throws Problem NOT_FOUND, also for one that was abandoned */
   async function find (id: string): Promise<BatchRow> {
     const batch = await readBatch(store, owner, id)
     if (
       batch === undefined || batch.state === 'abandoned' ||
-      (batch.state !== 'committed' && endOf(batch) <= now() && !await isCommitting(batch))
+      (!['committed', 'stopped'].includes(batch.state) && endOf(batch) <= now() && !await isCommitting(batch))
     ) throw notFound('batch')
     return batch
   }
@@ -43,7 +36,7 @@ export function batches (context: Context) {
     return lock?.batch === batch.id ? lock : undefined
   }
   const assertOpen = async (batch: BatchRow) => {
-    if (batch.state === 'committed' || batch.state === 'writing' || await isCommitting(batch)) {
+    if (['committed', 'stopped', 'writing'].includes(batch.state) || await isCommitting(batch)) {
       throw committing()
     }
   }
@@ -52,10 +45,11 @@ export function batches (context: Context) {
   async function status (batch: BatchRow): Promise<BatchStatus> {
     const { id, target, sizes, steps = sizes, bytes, createdAt, first, last, state } = batch
     const lock = state === 'committing' || state === 'writing' ? await lockOf(batch) : undefined
-    const committed = state === 'committed' ? sizes : steps.slice(0, lock?.part ?? 0)
+    const done = state === 'stopped' ? last! - first! + 1 : lock?.part ?? 0
+    const committed = state === 'committed' ? sizes : steps.slice(0, done)
     return {
       id,
-      state: state === 'committed'
+      state: state === 'committed' || state === 'stopped'
         ? state
         : lock === undefined && state !== 'writing'
         ? 'open'
@@ -70,11 +64,8 @@ export function batches (context: Context) {
     }
   }
 
-  /**
-   * Writes further parts and the batch that counts them, in one transaction. @throws Problem BATCH_STATE
-   * where the batch moved on
-   */
-  async function stage (
+  /** Stages changes behind those of the batch. @throws Problem as `stage`, and where they can't be kept */
+  async function add (
     before: BatchRow | undefined,
     batch: BatchFields,
     changes: readonly PushedChange[],
@@ -105,51 +96,34 @@ export function batches (context: Context) {
         ...precondition && { precondition }
       }
     }))
-    const after = {
-      ...batch,
-      sizes: [...batch.sizes, ...parts.map(({ size }) => size)],
-      bytes: batch.bytes + parts.reduce((total, { text }) => total + Buffer.byteLength(text), 0)
-    }
-    if (sum(after.sizes) > limits.batchChanges) {
+    const count = sum(batch.sizes) + changes.length
+    if (count > limits.batchChanges) {
       throw overLimit(
         'batchChanges',
         limits.batchChanges,
-        sum(after.sizes),
+        count,
         `a batch holds at most ${limits.batchChanges} changes`
       )
     }
-    if (after.bytes > limits.batchBytes) {
+    const bytes = parts.reduce((total, { text }) => total + Buffer.byteLength(text), batch.bytes)
+    if (bytes > limits.batchBytes) {
       throw overLimit(
         'batchBytes',
         limits.batchBytes,
-        after.bytes,
+        bytes,
         `a batch holds at most ${limits.batchBytes} bytes`
       )
     }
-    const rows = parts.map(({ text }, index) =>
-      putBatchPart(owner, {
-        id: batch.id,
-        part: batch.sizes.length + index + 1,
-        changes: text,
-        expiresAt: batch.expiresAt
-      })
-    )
-    if (await transact(store, [putBatch(owner, before, after), ...rows, ...further(after)]) !== undefined) {
-      throw new Problem(
-        'BATCH_STATE',
-        'Another request changed the batch meanwhile. Ask for its state and go on from there.'
-      )
-    }
-    return { ...owner, ...after }
+    return stage(context, before, batch, { parts, further })
   }
 
   return {
     /** Begins a batch with its first changes. @throws as `push` does for changes that can't be kept */
     async create (changes: readonly PushedChange[]): Promise<BatchStatus> {
       const outcome = await once({ ...context, space: owner }, async () => {
-        const batch = newBatch(now(), changes[0]!.space ?? ME)
+        const batch = newBatch(changes[0]!.space ?? ME, now(), OPEN_SECONDS)
         return begun(
-          await stage(undefined, batch, changes, (after) =>
+          await add(undefined, batch, changes, (after) =>
             context.idempotency === undefined
               ? []
               : [outcomeUnderKey(owner, context.idempotency, begun(after), now())])
@@ -173,7 +147,7 @@ export function batches (context: Context) {
         })
       }
       const { tenantId: _, spaceKind: __, spaceId: ___, ...fields } = batch
-      return status(await stage(batch, { ...fields, state: 'open' }, changes))
+      return status(await add(batch, { ...fields, state: 'open' }, changes))
     },
     /**
      * Commits all of it. Sent again it goes on where it stands, and answers the same.
@@ -183,10 +157,11 @@ export function batches (context: Context) {
     async commit (id: string, confirm: boolean): Promise<BatchStatus> {
       const batch = await find(id)
       if (batch.state === 'committed') return status(batch)
-      const { space } = await inSpaceOf(context, [{ space: batch.target } as PushedChange])
+      if (batch.state === 'stopped') throw committing()
+      const { space, assertAllowed } = await inSpaceOf(context, [{ space: batch.target } as PushedChange])
       try {
         const committed = await writer.staged.commit(
-          { store, space, owner, batch },
+          { store, space, owner, batch, assertAllowed },
           !confirm,
           (rows, n) => rules.assertBatch({ ...context, space }, rows, n)
         )
@@ -206,11 +181,8 @@ export function batches (context: Context) {
     /** @throws Problem NOT_FOUND, BATCH_STATE once the commit has begun */
     async abandon (id: string): Promise<void> {
       const batch = await find(id)
-      const { tenantId: _, spaceKind: __, spaceId: ___, ...fields } = batch
       await assertOpen(batch)
-      if (await transact(store, [putBatch(owner, batch, { ...fields, state: 'abandoned' })]) !== undefined) {
-        throw committing()
-      }
+      if (!await abandon(context, batch)) throw committing()
     }
   }
 }

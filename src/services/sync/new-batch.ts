@@ -1,12 +1,11 @@
-import { randomUUID } from 'node:crypto'
-import { KEPT_SECONDS, OPEN_SECONDS } from '../../engine/batch-parts.ts'
+import { OPEN_SECONDS } from '../../engine/batch-parts.ts'
 import type { Outcome, Row } from '../../engine/change.ts'
 import type { BatchFields } from '../../engine/batch-rows.ts'
 
 /** How far a staged batch is. */
 export interface BatchStatus {
   readonly id: string
-  readonly state: 'open' | 'committing' | 'committed'
+  readonly state: 'open' | 'committing' | 'committed' | 'stopped'
   readonly space: string
   /** Changes that are staged. */
   readonly changes: number
@@ -20,17 +19,6 @@ export interface BatchStatus {
   readonly first?: number
   readonly last?: number
 }
-
-/** A batch that nothing is staged in yet. @param target the space that it is for, as clients name it */
-export const newBatch = (now: number, target: string): BatchFields => ({
-  id: randomUUID(),
-  state: 'open',
-  target,
-  sizes: [],
-  bytes: 0,
-  createdAt: new Date(now).toISOString(),
-  expiresAt: Math.floor(now / 1000) + OPEN_SECONDS + KEPT_SECONDS
-})
 
 /** Until when a batch stays open, in milliseconds. */
 export const endOf = ({ createdAt }: Pick<BatchFields, 'createdAt'>): number =>

@@ -13,6 +13,8 @@ export type ExportFormat = (typeof EXPORT_FORMATS)[number]
 
 /** Characters of one piece of a stream. */
 const PIECE = 32_768
+/** Whether the reader may still is asked so often. */
+const ASK_EVERY_MS = 1000
 
 /** A file, piece by piece. */
 export interface Exported {
@@ -37,7 +39,10 @@ export async function exportFile (context: Context, format: ExportFormat): Promi
     return {
       type: writing?.type ?? 'application/json; charset=utf-8',
       name: `bookmarks.${writing?.extension ?? 'json'}`,
-      pieces: inPieces(writing === undefined ? json(view.records) : nested(writing, await view.tree())),
+      pieces: inPieces(
+        context,
+        writing === undefined ? json(view.records) : nested(writing, await view.tree())
+      ),
       release () {
         release()
         leave()
@@ -75,10 +80,13 @@ function* nested (writing: Writing, tree: Tree): Generator<string> {
 }
 
 /** Joins texts to pieces of some size; between two of them others get their turn. */
-async function* inPieces (texts: Iterable<string>): AsyncGenerator<string> {
+async function* inPieces (
+  { assertAllowed, now }: Context,
+  texts: Iterable<string>
+): AsyncGenerator<string> {
   const pace = createPace()
   let piece: string[] = []
-  let size = 0
+  let [size, askedAt] = [0, now()]
   for (const text of texts) {
     piece.push(text)
     size += text.length
@@ -87,6 +95,10 @@ async function* inPieces (texts: Iterable<string>): AsyncGenerator<string> {
     yield piece.join('')
     ;[piece, size] = [[], 0]
     await pace.turn()
+    if (now() - askedAt < ASK_EVERY_MS) continue
+    // Who reads slowly may be nobody any more: the file is then cut, for a status it is too late.
+    await assertAllowed()
+    askedAt = now()
   }
   yield piece.join('')
 }

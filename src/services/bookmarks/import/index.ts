@@ -3,6 +3,7 @@ import { Problem } from '../../../errors.ts'
 import type { Context } from '../../context.ts'
 import { writeAll } from '../../../engine/large-write.ts'
 import { PreconditionFailed, Superseded } from '../../../engine/change.ts'
+import { endedEarly } from '../../../engine/stopped.ts'
 import { retryOnConflict } from '../../../engine/retry.ts'
 import { readHead } from '../../../engine/rows.ts'
 import type { StagedChange } from '../../../engine/staged-change.ts'
@@ -86,6 +87,7 @@ export async function importFile (
   const { batchChanges, spaceRecords } = context.config.limits
   /** What earlier batches of this import made of a record. */
   const done = new Map<string, Fate['fate']>()
+  const written: { n: number, changes: number }[] = []
   const fates = await retryOnConflict(async () => {
     const plan = await planImport(await context.readModels.open(context), entries, { root, keepInert })
     const fresh = plan.changes.filter(({ basedOn }) => basedOn === undefined).length
@@ -111,9 +113,11 @@ export async function importFile (
         context.config.limits.batchBytes * BATCH_SHARE
       )
     ) {
-      await writeAll(context, batch, false).catch((error: unknown) => {
+      const { n } = await writeAll(context, batch, false).catch((error: unknown) => {
+        if (error instanceof Problem) throw endedEarly(error, written)
         throw error instanceof PreconditionFailed ? new Superseded() : error
       })
+      written.push({ n, changes: batch.length })
       for (const { id, basedOn } of batch) done.set(id, basedOn === undefined ? 'created' : 'merged')
       progress({ written: done.size, of: all })
     }

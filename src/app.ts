@@ -6,6 +6,7 @@ import Fastify, { LogController, type FastifyInstance, type FastifyPluginAsync }
 import { LRUCache } from 'lru-cache'
 import type { Config } from './config.ts'
 import { createOperations } from './operations/index.ts'
+import admission from './plugins/admission/index.ts'
 import auth from './plugins/auth/index.ts'
 import body from './plugins/body.ts'
 import connections, { clientError, longestUploadMs, PATIENCE, type Patience } from './plugins/connections.ts'
@@ -27,6 +28,7 @@ import { createPlacementRules } from './services/bookmarks/placement.ts'
 import { createHeavyWork } from './services/heavy-work.ts'
 import { createReadModels } from './services/bookmarks/read-model.ts'
 import { createSealer } from './engine/cursor.ts'
+import { createSharedReads } from './engine/shared-reads.ts'
 import { createWriter } from './engine/writer.ts'
 import { createWatchers } from './engine/watch.ts'
 import { openClient } from './store/client.ts'
@@ -116,7 +118,7 @@ export async function buildApp (
   const clock = createClock(own)
   const now = given ?? clock.now
   const stores = openStores(config, { sts, open: (...client) => clock.listen(open(...client)) })
-  const watchers = createWatchers(config.limits.connectionsPerUser)
+  const watchers = createWatchers(config.limits)
   const { memoryBytes } = config.limits
   const heavy = createHeavyWork(memoryBytes / 2)
   const readModels = createReadModels(memoryBytes, heavy)
@@ -124,6 +126,7 @@ export async function buildApp (
     config,
     now,
     watchers,
+    reads: createSharedReads(),
     readModels,
     heavy,
     rules: createPlacementRules(readModels),
@@ -153,6 +156,7 @@ export async function buildApp (
   await app.register(auth, { issuers: config.issuers, sealer: shared.sealer, now })
   await app.register(tenant)
   await app.register(tenantLimits, { limits: config.limits })
+  await app.register(admission, { limits: config.limits })
   const operatorWorld = createOperations(config, stores, now)
   await app.register(operations, { operations: operatorWorld })
   await app.register(services, { stores, shared, operations: operatorWorld })
@@ -160,7 +164,8 @@ export async function buildApp (
   const { limits: bounds, streamSeconds, publicUrl, oauthDomain, local } = config
   await app.register(openapi, { oauthDomain, local, publicUrl, problems: described })
   if (plugin !== undefined) await app.register(plugin)
-  await app.register(routes, { limits: bounds, streamSeconds, publicUrl })
+  const { publicMaxAgeSeconds } = config
+  await app.register(routes, { limits: bounds, streamSeconds, publicUrl, publicMaxAgeSeconds })
   return app
 }
 

@@ -61,6 +61,8 @@ export interface Config {
    * streamed (behind an API Gateway).
    */
   readonly streamSeconds: number
+  /** How long an answer about public settings may be kept, by this process and by caches on the way. */
+  readonly publicMaxAgeSeconds: number
   /**
    * A commit of a staged batch that shows no sign of life for so long has died with its process; whoever
    * comes next finishes it.
@@ -104,6 +106,7 @@ export function loadConfig (env: Env = process.env): Config {
     retentionDays: integer(env, 'RETENTION_DAYS', 90, 1, 3650),
     shutdownGraceSeconds: integer(env, 'SHUTDOWN_GRACE_SECONDS', local ? 0 : 5, 0, 300),
     streamSeconds: 600,
+    publicMaxAgeSeconds: integer(env, 'PUBLIC_MAX_AGE_SECONDS', 60, 0, 86_400),
     commitLeaseSeconds: 5,
     limits: limitsOf(env, local)
   }

@@ -11,6 +11,10 @@ export interface FairQueue {
    * @returns what `work` returns @throws QueueFull, the reason of `signal`, and what `work` throws
    */
   run<T>(key: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T>
+  /** As `run`, for work that was let in before and has paused: it waits its turn, and is never refused. */
+  resume<T>(key: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T>
+  /** Pieces of work of one key that run or wait. */
+  pendingOf(key: string): number
 }
 
 export interface FairQueueLimits {
@@ -73,12 +77,14 @@ export function createFairQueue (
     }
   }
 
-  function wait (key: string, signal: AbortSignal | undefined): Promise<void> {
+  /** @param anyway also where too much waits already */
+  function wait (key: string, signal: AbortSignal | undefined, anyway: boolean): Promise<void> {
     if (hasSlot(key) && !lines.has(key)) {
       count(key, 1)
       return Promise.resolve()
     }
-    if (waiting >= maxWaiting || (lines.get(key)?.size ?? 0) >= maxWaitingPerKey) throw new QueueFull()
+    const isFull = waiting >= maxWaiting || (lines.get(key)?.size ?? 0) >= maxWaitingPerKey
+    if (isFull && !anyway) throw new QueueFull()
     return new Promise((resolve, reject) => {
       const onAbort = () => {
         leave(key, one)
@@ -97,6 +103,22 @@ export function createFairQueue (
     })
   }
 
+  async function run<T> (
+    key: string,
+    work: () => Promise<T>,
+    signal: AbortSignal | undefined,
+    anyway: boolean
+  ): Promise<T> {
+    signal?.throwIfAborted()
+    await wait(key, signal, anyway)
+    try {
+      return await work()
+    } finally {
+      count(key, -1)
+      next()
+    }
+  }
+
   return {
     get running () {
       return running
@@ -104,15 +126,8 @@ export function createFairQueue (
     get waiting () {
       return waiting
     },
-    async run (key, work, signal) {
-      signal?.throwIfAborted()
-      await wait(key, signal)
-      try {
-        return await work()
-      } finally {
-        count(key, -1)
-        next()
-      }
-    }
+    run: (key, work, signal) => run(key, work, signal, false),
+    resume: (key, work, signal) => run(key, work, signal, true),
+    pendingOf: (key) => (runningOf.get(key) ?? 0) + (lines.get(key)?.size ?? 0)
   }
 }

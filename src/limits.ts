@@ -33,8 +33,19 @@ export interface Limits {
   /** Requests a minute; 0 turns the limit off. */
   readonly requestsPerAddress: number
   readonly requestsPerTenant: number
-  /** Long polls and event streams of one user at a time, in a process. */
+  /** Connections that are open, in a process. */
+  readonly connections: number
+  /** Long polls and event streams at a time, in a process: all, of one tenant, of one user. */
+  readonly connectionsWaiting: number
+  readonly connectionsPerTenant: number
   readonly connectionsPerUser: number
+  /** Requests that work side by side, and that wait for their turn, in a process. */
+  readonly requestsRunning: number
+  readonly requestsRunningPerTenant: number
+  readonly requestsWaiting: number
+  readonly requestsWaitingPerTenant: number
+  /** An event loop that stood still for so long takes but a few requests of each tenant; 0 turns that off. */
+  readonly eventLoopDelayMs: number
   /** Groups that a user is in, invitations to more, of these from one person, and people whom one blocks. */
   readonly userGroups: number
   readonly userInvitations: number
@@ -86,7 +97,15 @@ export function limitsOf (env: Env, local: boolean): Limits {
     uploadBytesPerSecond: integer(env, 'LIMIT_UPLOAD_BYTES_PER_SECOND', 16_384, 1, 1e9),
     requestsPerAddress: integer(env, 'LIMIT_REQUESTS_PER_ADDRESS', local ? 0 : 1200, 0, 1e9),
     requestsPerTenant: integer(env, 'LIMIT_REQUESTS_PER_TENANT', local ? 0 : 6000, 0, 1e9),
+    connections: integer(env, 'LIMIT_CONNECTIONS', 2000, 1, 1_000_000),
+    connectionsWaiting: integer(env, 'LIMIT_CONNECTIONS_WAITING', 1000, 1, 1_000_000),
+    connectionsPerTenant: integer(env, 'LIMIT_CONNECTIONS_PER_TENANT', 500, 1, 1_000_000),
     connectionsPerUser: integer(env, 'LIMIT_CONNECTIONS_PER_USER', 20, 1, 10_000),
+    requestsRunning: integer(env, 'LIMIT_REQUESTS_RUNNING', 48, 1, 10_000),
+    requestsRunningPerTenant: integer(env, 'LIMIT_REQUESTS_RUNNING_PER_TENANT', 24, 1, 10_000),
+    requestsWaiting: integer(env, 'LIMIT_REQUESTS_WAITING', 2000, 0, 1_000_000),
+    requestsWaitingPerTenant: integer(env, 'LIMIT_REQUESTS_WAITING_PER_TENANT', 500, 0, 1_000_000),
+    eventLoopDelayMs: integer(env, 'LIMIT_EVENT_LOOP_DELAY_MS', local ? 0 : 500, 0, 60_000),
     userGroups: 100,
     userInvitations: 100,
     invitationsFromOne: 10,

@@ -85,3 +85,18 @@ t.test('no more run than there are slots, all run once, and a failure frees its 
     { numRuns: 50 }
   )
 })
+
+t.test('what was let in before waits again and is never refused, and what a key has under way is known', async (t) => {
+  const queue = createFairQueue({ slots: 1, maxWaiting: 1 })
+  const log: string[] = []
+  const [first, again] = [held(log, 'first'), held(log, 'again')]
+  const running = queue.run('a', first.work)
+  const waiting = queue.run('a', async () => 'waited')
+  await t.rejects(queue.run('a', async () => {}), QueueFull)
+  const resumed = queue.resume('a', again.work)
+  t.strictSame([queue.pendingOf('a'), queue.pendingOf('b')], [3, 0])
+  first.end()
+  again.end()
+  t.strictSame(await Promise.all([running, waiting, resumed]), ['first', 'waited', 'again'])
+  t.equal(queue.pendingOf('a'), 0)
+})

@@ -3,11 +3,14 @@ import t from 'tap'
 import { bookmark } from '../entities/bookmark.ts'
 import { spaceKey } from '../entities/fields.ts'
 import { DirectoryEntry } from '../entities/space.ts'
+import { loadConfig } from '../src/config.ts'
 import { startTracedHub } from './harness/client.ts'
 import { type Person, person, startApp } from './harness/hub.ts'
 import { logOf } from './harness/log.ts'
 
-const { hub, traced, store } = await startTracedHub(t)
+// Group commit is seen where many writers work at once.
+const limits = { ...loadConfig({}).limits, requestsRunning: 200, requestsRunningPerTenant: 200 }
+const { hub, traced, store } = await startTracedHub(t, { limits })
 const { config } = hub
 const page = { url: 'https://example.com', title: 'x' }
 t.beforeEach(() => {

@@ -308,8 +308,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'who waits hears only of its own process',
     suite: 'sync-live',
     file: 'src/engine/watch.ts',
-    find: '{ advance(name, head?.n ?? 0) }',
-    replace: '{ advance(name, head === undefined ? 0 : 0) }'
+    find: 'for (const head of heads) advance(head, head.n)',
+    replace: 'for (const head of heads) advance(head, 0)'
   },
   {
     promise: 'changes',
@@ -1359,7 +1359,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a 5xx says why',
     suite: 'space-faults',
     file: 'src/plugins/problems.ts',
-    find: '...status < 500 || status === 507 ? { detail: problem.message } : {}',
+    find: '...isTold ? { detail: problem.message } : {}',
     replace: 'detail: (cause as Error).message'
   },
   {
@@ -1369,5 +1369,136 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/plugins/log.ts',
     find: "request.is404 ? 'none' : request.routeOptions.url",
     replace: 'request.url'
+  },
+
+  // Nobody stops the others
+  {
+    promise: 'load',
+    name: 'a page of public settings is made for each who asks',
+    suite: 'public-settings',
+    file: 'src/routes/public-settings.ts',
+    find: 'if (seconds === 0) return makePage',
+    replace: 'if (seconds >= 0) return makePage'
+  },
+  {
+    promise: 'load',
+    name: 'a page of public settings is as large as its settings',
+    suite: 'public-settings',
+    file: 'src/services/public-settings.ts',
+    find: 'if (bytes > PUBLIC_PAGE_BYTES && items.length > 0)',
+    replace: 'if (bytes > PUBLIC_PAGE_BYTES * 40 && items.length > 0)'
+  },
+  {
+    promise: 'load',
+    name: 'caches keep a list of public settings twice as long',
+    suite: 'public-settings',
+    file: 'src/routes/public-settings.ts',
+    find: 'Math.max(0, publicMaxAgeSeconds -',
+    replace: 'Math.max(0, publicMaxAgeSeconds * 2 -'
+  },
+  {
+    promise: 'load',
+    name: 'all tenants stand in one line',
+    suite: 'admission',
+    file: 'src/plugins/admission/index.ts',
+    find: '`tenant ${scope.tenantId}`',
+    replace: '`tenant ${scope.tenantId.slice(0, 0)}`'
+  },
+  {
+    promise: 'load',
+    name: 'one tenant has all places',
+    suite: 'admission',
+    file: 'src/plugins/admission/index.ts',
+    find: 'slotsPerKey: limits.requestsRunningPerTenant',
+    replace: 'slotsPerKey: limits.requestsRunning'
+  },
+  {
+    promise: 'load',
+    name: 'as many wait as come',
+    suite: 'admission',
+    file: 'src/plugins/admission/index.ts',
+    find: 'maxWaitingPerKey: limits.requestsWaitingPerTenant',
+    replace: 'maxWaitingPerKey: limits.requestsWaiting'
+  },
+  {
+    promise: 'load',
+    name: 'large bodies are read as they come',
+    suite: 'admission',
+    file: 'src/plugins/admission/index.ts',
+    find: 'else if (bytes > SMALL_BODY_BYTES) await turn.read()',
+    replace: ''
+  },
+  {
+    promise: 'load',
+    name: 'whether it lives is told in turn',
+    suite: 'admission',
+    file: 'src/plugins/admission/index.ts',
+    find: 'if (request.routeOptions.config.unqueued === true) {',
+    replace: 'if (request.routeOptions.config.unqueued === (false as boolean)) {'
+  },
+  {
+    promise: 'load',
+    name: 'who hung up is served all the same',
+    suite: 'admission',
+    file: 'src/plugins/admission/turn.ts',
+    find: 'closed.abort(gone)',
+    replace: ''
+  },
+  {
+    promise: 'load',
+    name: 'who waits for changes keeps the place',
+    suite: 'admission',
+    file: 'src/plugins/admission/turn.ts',
+    find: 'left.leave()',
+    replace: ''
+  },
+  {
+    promise: 'load',
+    name: 'a late event loop refuses nobody',
+    suite: 'admission',
+    file: 'src/plugins/admission/index.ts',
+    find: 'isLate() &&',
+    replace: 'isLate() && limits.requestsRunning === 0 &&'
+  },
+  {
+    promise: 'load',
+    name: 'connections that wait are counted by user alone',
+    suite: 'admission',
+    file: 'src/engine/watch.ts',
+    find: 'if (sent <= value) continue',
+    replace: "if (sent <= value || limit !== 'connectionsPerUser') continue"
+  },
+  {
+    promise: 'load',
+    name: 'each stream reads the change-sets for itself',
+    suite: 'shared-reads',
+    file: 'src/engine/shared-reads.ts',
+    find: 'if (known === undefined) return walk()',
+    replace: 'if (known !== -1) return walk()'
+  },
+  {
+    promise: 'load',
+    name: 'memberships are read one by one',
+    suite: 'shared-reads',
+    file: 'src/engine/shared-reads.ts',
+    find: 'const gathered = open.get(key) ?? gather(key, store, definition)',
+    replace: 'const gathered = gather(key, store, definition)'
+  },
+  {
+    promise: 'isolation',
+    name: 'who follows is told what others of the tenant may read',
+    suite: 'shared-reads',
+    file: 'src/engine/shared-reads.ts',
+    find: 'return places.flatMap((place) => rows.get(nameOf(place)) ?? [])',
+    replace: 'return [...rows.values()]'
+  },
+  {
+    promise: 'changes',
+    name: 'who asks anew is told what others were told before',
+    suite: 'shared-reads',
+    file: 'src/engine/shared-reads.ts',
+    find: 'if (known === undefined) return walk()',
+    replace:
+      'const seen = kept.get(key)\n if (seen !== undefined) return seen\n if (known === undefined) return walk()\n'
   }
 ]

@@ -5,6 +5,7 @@ import type { Store } from '../store/store.ts'
 import type { Change, Row } from './change.ts'
 import type { Lines } from './line.ts'
 import type { Sealer } from './cursor.ts'
+import type { SharedReads } from './walk.ts'
 import type { Watchers } from './watch.ts'
 import type { Writer } from './writer.ts'
 
@@ -39,6 +40,7 @@ export interface Engine {
   readonly writer: Writer
   readonly sealer: Sealer
   readonly watchers: Watchers
+  readonly reads: SharedReads
   readonly rules: CommitRules
   /**
    * Since when this process waits for what is missing in a log, by space and change number:

@@ -5,6 +5,7 @@ import type { Store } from '../store/store.ts'
 import type { Row, SpaceHead } from './change.ts'
 import { definitionOf, nameOf, readHead, readLog, readNamed, type Entry } from './rows.ts'
 import type { SpaceContext } from './context.ts'
+import type { Reach, Walked } from './walk.ts'
 import type { ChangeSet, Op } from './change-set.ts'
 import type { Position } from './position.ts'
 
@@ -22,31 +23,9 @@ const YOUNG_MS = 60_000
  */
 const WAITED_MS = 2000
 
-export interface Walked {
-  readonly changes: ChangeSet[]
-  readonly position: Position
-  /** True where the log goes on. */
-  readonly more: boolean
-  /** Bytes of the records as JSON. */
-  readonly bytes: number
-}
-
 /** The log does not reach back to the position: only a snapshot helps. */
 export class Expired extends Error {
   override readonly name = 'Expired'
-}
-
-/** How far a walk goes at most, and what it tells of. */
-export interface Reach {
-  /** Operations, but at least one change-set. */
-  readonly limit: number
-  /** Bytes of the records as JSON, likewise. */
-  readonly maxBytes: number
-  /**
-   * Whether the caller has to be told of an operation of change `n`: where it has not, no record is read. All
-   * are news where it is left out.
-   */
-  readonly isNews?: (op: Entry['ops'][number], n: number) => boolean
 }
 
 /**

@@ -28,6 +28,15 @@ export async function readHead (
   return data ?? undefined
 }
 
+/** The HEADs of spaces that exist, eventually consistent: half an RCU each. What the store puts off is left out. */
+export async function readHeads (
+  store: Store,
+  spaces: readonly SpaceKey[]
+): Promise<(SpaceKey & SpaceHead)[]> {
+  const { data } = await Head.get([...spaces]).go({ ...store, consistent: false })
+  return data
+}
+
 /**
  * Change-sets from number `from` to `to`, in order and as far as one page of the store goes (1 MB). About 1
  * RCU for each 20 lone edits.

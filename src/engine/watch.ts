@@ -1,13 +1,19 @@
+import { LRUCache } from 'lru-cache'
 import { spaceName, type SpaceKey } from '../../entities/fields.ts'
+import type { Limits } from '../limits.ts'
 import { Problem } from '../errors.ts'
 import type { Store } from '../store/store.ts'
-import { readHead } from './rows.ts'
+import { readHeads } from './rows.ts'
 
 /**
- * How often a space that someone waits for is looked at, for what other processes write: half an RCU each
- * time.
+ * How often the spaces that someone waits for are looked at, for what other processes write: half an RCU each
+ * time, and a call for each hundred of a tenant.
  */
 const POLL_MS = 1000
+/** Spaces whose last change is remembered. */
+const MAX_KNOWN = 20_000
+
+type ConnectionLimits = Pick<Limits, 'connectionsPerUser' | 'connectionsPerTenant' | 'connectionsWaiting'>
 
 /** Someone who waits for changes of some spaces. */
 export interface Subscription {
@@ -23,16 +29,28 @@ export interface Subscription {
 export interface Watchers {
   /** A space has gone on, as a writer of this process knows. */
   readonly wake: (space: SpaceKey, n: number) => void
+  /**
+   * The last change of a space that this process has heard of, 0 where of none. While someone waits for the space
+   * it is out of date by about a second at most.
+   */
+  known(space: SpaceKey): number
   /** From now on nothing that happens in the spaces is missed: subscribe, then look, then wait. */
   subscribe(store: Store, spaces: readonly SpaceKey[]): Subscription
-  /** Counts a connection of a user. @returns what ends it @throws Problem TOO_MANY_CONNECTIONS */
-  enter(user: string): () => void
+  /**
+   * Counts a connection that waits for changes. @returns what ends it
+   * @throws Problem TOO_MANY_CONNECTIONS, and OVERLOADED where they are too many in all
+   */
+  enter(user: SpaceKey): () => void
 }
 
 interface Active {
-  /** The highest change number that is known. */
-  n: number
+  readonly key: SpaceKey
   readonly listeners: Set<() => void>
+}
+
+/** The spaces of a tenant that someone waits for. */
+interface Watched {
+  readonly spaces: Map<string, Active>
   readonly stop: () => void
 }
 
@@ -40,59 +58,72 @@ interface Active {
  * Wakes who waits: at once for what this process commits, within about a second for what others do. However
  * many wait for a space, it is looked at once a second; nobody waits, nothing is read.
  */
-export function createWatchers (connectionsPerUser: number): Watchers {
-  const active = new Map<string, Active>()
-  const connections = new Map<string, number>()
+export function createWatchers (limits: ConnectionLimits): Watchers {
+  const tenants = new Map<string, Watched>()
+  const latest = new LRUCache<string, number>({ max: MAX_KNOWN })
+  const known = (name: string) => latest.get(name) ?? 0
 
-  function advance (name: string, n: number): void {
-    const space = active.get(name)
-    if (space === undefined || n <= space.n) return
-    space.n = n
-    for (const listener of space.listeners) listener()
+  function advance (space: SpaceKey, n: number): void {
+    const name = spaceName(space)
+    if (n <= known(name)) return
+    latest.set(name, n)
+    for (const listener of tenants.get(space.tenantId)?.spaces.get(name)?.listeners ?? []) listener()
   }
 
-  function activate (store: Store, key: SpaceKey): Active {
-    const name = spaceName(key)
+  function watch (store: Store, tenantId: string): Watched {
+    const spaces = new Map<string, Active>()
     let looking = false
     const timer = setInterval(() => {
       if (looking) return
       looking = true
       // A look that fails is made up for by the next one, and by the pull at the end of the wait.
-      readHead(store, key, false).then((head) => {
-        advance(name, head?.n ?? 0)
+      readHeads(store, Array.from(spaces.values(), ({ key }) => key)).then((heads) => {
+        for (const head of heads) advance(head, head.n)
       }, () => {}).finally(() => {
         looking = false
       })
     }, POLL_MS)
-    return {
-      n: 0,
-      listeners: new Set(),
+    const watched = {
+      spaces,
       stop: () => {
         clearInterval(timer)
-        active.delete(name)
+        tenants.delete(tenantId)
       }
     }
+    tenants.set(tenantId, watched)
+    return watched
+  }
+
+  function listen (store: Store, key: SpaceKey, listener: () => void): void {
+    const { spaces } = tenants.get(key.tenantId) ?? watch(store, key.tenantId)
+    const name = spaceName(key)
+    const space = spaces.get(name) ?? { key, listeners: new Set() }
+    spaces.set(name, space)
+    space.listeners.add(listener)
+  }
+
+  function leave (key: SpaceKey, listener: () => void): void {
+    const watched = tenants.get(key.tenantId)
+    const space = watched?.spaces.get(spaceName(key))
+    space?.listeners.delete(listener)
+    if (space?.listeners.size === 0) watched!.spaces.delete(spaceName(key))
+    if (watched?.spaces.size === 0) watched.stop()
   }
 
   return {
-    wake: (space, n) => {
-      advance(spaceName(space), n)
-    },
+    wake: advance,
+    known: (space) => known(spaceName(space)),
 
     subscribe (store, spaces) {
       let notify = () => {}
       const listener = () => {
         notify()
       }
-      for (const key of spaces) {
-        const space = active.get(spaceName(key)) ?? activate(store, key)
-        active.set(spaceName(key), space)
-        space.listeners.add(listener)
-      }
+      for (const key of spaces) listen(store, key, listener)
       return {
         beyond: (seen, milliseconds, signal) =>
           new Promise((resolve) => {
-            const isBeyond = () => [...seen].some(([name, n]) => (active.get(name)?.n ?? 0) > n)
+            const isBeyond = () => [...seen].some(([name, n]) => known(name) > n)
             const settle = (result: boolean) => {
               clearTimeout(timer)
               signal.removeEventListener('abort', stopped)
@@ -111,30 +142,39 @@ export function createWatchers (connectionsPerUser: number): Watchers {
             else notify()
           }),
         end () {
-          for (const key of spaces) {
-            const space = active.get(spaceName(key))
-            space?.listeners.delete(listener)
-            if (space?.listeners.size === 0) space.stop()
-          }
+          for (const key of spaces) leave(key, listener)
         }
       }
     },
 
-    enter (user) {
-      const open = (connections.get(user) ?? 0) + 1
-      if (open > connectionsPerUser) {
-        throw new Problem(
-          'TOO_MANY_CONNECTIONS',
-          `${connectionsPerUser} connections of yours wait here already. Close one, or wait for changes once a device.`,
-          { retryAfter: 1, limit: { name: 'connectionsPerUser', value: connectionsPerUser, sent: open } }
-        )
-      }
-      connections.set(user, open)
-      return () => {
-        const left = connections.get(user)! - 1
-        if (left === 0) connections.delete(user)
-        else connections.set(user, left)
-      }
+    enter: countConnections(limits)
+  }
+}
+
+function countConnections (limits: ConnectionLimits): Watchers['enter'] {
+  const open = new Map<string, number>()
+  const count = (name: string, by: 1 | -1) => {
+    const left = (open.get(name) ?? 0) + by
+    if (left === 0) open.delete(name)
+    else open.set(name, left)
+  }
+  return (user) => {
+    const counted = [['connectionsPerUser', spaceName(user)], ['connectionsPerTenant', user.tenantId], [
+      'connectionsWaiting',
+      ''
+    ]] as const
+    for (const [limit, name] of counted) {
+      const [value, sent] = [limits[limit], (open.get(name) ?? 0) + 1]
+      if (sent <= value) continue
+      throw new Problem(
+        limit === 'connectionsWaiting' ? 'OVERLOADED' : 'TOO_MANY_CONNECTIONS',
+        `${value} connections wait here already. Close one, or wait for changes once a device.`,
+        { retryAfter: 1, limit: { name: limit, value, sent } }
+      )
+    }
+    for (const [, name] of counted) count(name, 1)
+    return () => {
+      for (const [, name] of counted) count(name, -1)
     }
   }
 }

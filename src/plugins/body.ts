@@ -21,6 +21,7 @@ export default fp(async (app) => {
     { parseAs: 'buffer' },
     async (request: FastifyRequest, body: Buffer) => {
       assertMediaType(request)
+      await request.turn.begin()
       // Many clients name a type also where there is no body to send.
       return request.routeOptions.schema?.body === undefined && body.length === 0
         ? undefined

@@ -42,14 +42,18 @@ export function send (
   return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send(body)
 }
 
+/** Of 5xx, what a client may know the reason of: nothing of ours is broken. */
+const TOLD: ReadonlySet<string> = new Set(['QUOTA_EXCEEDED', 'OVERLOADED'])
+
 /**
- * The body of a problem. What is ours to mend (a 5xx but a full space, a denial by the store) is logged with
- * its cause.
+ * The body of a problem. What is ours to mend (a 5xx but a full space and a full hub, a denial by the store) is
+ * logged with its cause.
  */
 export function tell (request: FastifyRequest, problem: Problem, cause: unknown = problem): object {
   const { errorType, status, title, extras: { retryAfter: _, headers: __, isMeant = false, ...extras } } =
     problem
-  if (status >= 500 && status !== 507 && !isMeant) {
+  const isTold = status < 500 || TOLD.has(errorType)
+  if (!isTold && !isMeant) {
     request.log.error({ errorType, failure: describe(cause) }, problem.message)
   } else if (storeFailure(cause) === 'denied') {
     request.deniedByStore = true
@@ -59,10 +63,10 @@ export function tell (request: FastifyRequest, problem: Problem, cause: unknown 
     type: `urn:sync-hub:problem:${errorType.toLowerCase().replaceAll('_', '-')}`,
     title,
     status,
-    ...status < 500 || status === 507 ? { detail: problem.message } : {},
+    ...isTold ? { detail: problem.message } : {},
     instance: request.id,
     errorType,
-    ...status < 500 || status === 507 ? extras : {}
+    ...isTold ? extras : {}
   }
 }
 

@@ -11,12 +11,15 @@ export default async function health (app: FastifyInstance): Promise<void> {
 
   app.get(
     '/health',
-    { config: { public: true }, schema: { ...schema, operationId: 'getHealth', summary: 'Alive' } },
+    {
+      config: { public: true, unqueued: true },
+      schema: { ...schema, operationId: 'getHealth', summary: 'Alive' }
+    },
     async () => ({ status: 'ok' })
   )
 
   app.get('/ready', {
-    config: { public: true },
+    config: { public: true, unqueued: true },
     schema: {
       ...schema,
       operationId: 'getReadiness',
@@ -38,7 +41,7 @@ export default async function health (app: FastifyInstance): Promise<void> {
   })
 
   app.get('/openapi.json', {
-    config: { public: true },
+    config: { public: true, unqueued: true },
     schema: {
       tags: ['hub'],
       security: [],

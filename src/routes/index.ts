@@ -20,7 +20,7 @@ import trash from './trash.ts'
 /** Every route of the hub, one line each: a bundle has no folders to look through. */
 export default async function routes (
   app: FastifyInstance,
-  options: Pick<Config, 'limits' | 'streamSeconds' | 'publicUrl'>
+  options: Pick<Config, 'limits' | 'streamSeconds' | 'publicUrl' | 'publicMaxAgeSeconds'>
 ): Promise<void> {
   await app.register(health)
   await app.register(limitsRoute, options)

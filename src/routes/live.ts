@@ -60,7 +60,7 @@ export default async function live (
     )
     const signal = AbortSignal.any([app.untilGone(reply), timeout])
     // Who is gone already will not close again.
-    if (reply.raw.destroyed) return reply
+    if (reply.raw.destroyed) return reply.send('')
     const leave = request.services.sync.enter()
     reply.raw.once('close', leave)
     // The first answer comes before the head of the stream: a cursor that is no good is a status, as
@@ -89,7 +89,10 @@ export default async function live (
         owed = pulled.more
         if (signal.aborted) return
         const { cursor } = pulled
-        pulled = await request.services.sync.follow({ cursor, limit, wait: HEARTBEAT_MS, signal })
+        const { outside } = request.turn
+        pulled = await request.turn.within(() =>
+          request.services.sync.follow({ cursor, limit, wait: HEARTBEAT_MS, signal, outside })
+        )
         // What came meanwhile may be that the device was signed out.
         await Promise.all([request.assertActive(), request.assertSignedIn()])
       }

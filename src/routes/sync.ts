@@ -181,7 +181,7 @@ export default async function sync (app: FastifyInstance, { limits }: { limits: 
     const pulled = await request.services.sync.pull({
       cursor,
       limit,
-      ...wait > 0 && { wait: wait * 1000, signal: app.untilGone(reply) }
+      ...wait > 0 && { wait: wait * 1000, signal: app.untilGone(reply), outside: request.turn.outside }
     })
     // What it waited for may be that the device was signed out, or the tenant suspended.
     if (wait > 0) await Promise.all([request.assertActive(), request.assertSignedIn()])

@@ -28,16 +28,21 @@ export function assertMay (role: Role, action: Action): void {
 
 /** The groups that a user belongs to, as the user's own space has them. */
 export function memberships (context: Context) {
-  const { store, space: { tenantId }, userId } = context
+  const { store, reads, space: { tenantId }, userId } = context
   const own = spaceKey(tenantId, 'USER', userId)
   const spaceOf = (groupId: string): SpaceKey => spaceKey(tenantId, 'GROUP', groupId)
 
   return {
     own,
     spaceOf,
-    /** Which of the groups the user belongs to at this moment, with the role. Strong reads, 1 RCU a group. */
-    async among (groupIds: readonly string[]): Promise<Map<string, Role>> {
-      const rows = await readRows(store, membership, own, groupIds)
+    /**
+     * Which of the groups the user belongs to at this moment, with the role. Strong reads, 1 RCU a group.
+     * @param isFollowing whether many may ask in the same turn: then it is one call for all
+     */
+    async among (groupIds: readonly string[], isFollowing = false): Promise<Map<string, Role>> {
+      const rows = isFollowing
+        ? await reads.rows(store, membership, groupIds.map((id) => ({ ...own, id })))
+        : await readRows(store, membership, own, groupIds)
       return new Map(
         rows.filter(({ deletedAt }) => deletedAt === undefined).map(({ id, role }) => [id, role as Role])
       )

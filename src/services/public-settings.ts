@@ -4,20 +4,21 @@ import { PUBLIC_SHARDS, SettingEntity, type PublicSetting } from '../../entities
 import type { Store } from '../store/store.ts'
 import { notFound } from './collection.ts'
 import type { Sealer } from '../engine/cursor.ts'
-import { MAX_PAGE_BYTES, type Page } from '../engine/list.ts'
+import type { Page } from '../engine/list.ts'
 import { shardOf } from './settings.ts'
 
 /** 22 characters of base64url: 132 bits of an HMAC. */
 export const PUBLIC_ID = /^[A-Za-z0-9_-]{22}$/
 
 type Public = Static<typeof PublicSetting>
-/**
- * Where a page ends: the row's shard and place in the table. Sealed, because it names a tenant and a user.
- */
+/** Where a page ends: within a shard after a setting, or at the begin of a shard. Sealed, as every cursor. */
 interface Position {
-  shard: number
-  cursor: string | null
+  readonly shard: number
+  readonly after?: string
 }
+
+/** Bytes of values in a page: it is cut short, with a cursor to go on. One that is larger alone goes alone. */
+export const PUBLIC_PAGE_BYTES = 262_144
 
 /** Rows that a page looks at, at most: those of suspended tenants are passed over. */
 const MAX_LOOKED_AT = 1000
@@ -60,6 +61,14 @@ export function publicSettings (
     return rows.filter((row) => active.get(tenants.get(row)!))
   }
 
+  const rowsAfter = async (shard: number, after: string | undefined, limit: number) => {
+    const all = query(String(shard))
+    const { data, cursor } = await (after === undefined ? all : all.gt({ publicId: after }))
+      .go({ ...options, pages: 1, limit })
+    const rows = data as unknown as Indexed[]
+    return { rows, visible: new Set(await shown(rows)), more: cursor !== null }
+  }
+
   return {
     /** Asks the store for next to nothing. @throws a failure of the store */
     async ping (): Promise<void> {
@@ -72,40 +81,43 @@ export function publicSettings (
       if (row === undefined) throw notFound('public setting')
       return strip(row)
     },
-    /** A page over all tenants, shard after shard. @throws Problem INVALID_CURSOR */
+    /**
+     * A page over all tenants, shard after shard: a query for each, which reads 1 MB at most.
+     * @throws Problem INVALID_CURSOR
+     */
     async list ({ limit, cursor }: { limit: number, cursor?: string | undefined }): Promise<Page<Public>> {
-      const from = cursor === undefined
-        ? { shard: 0, cursor: null }
-        : sealer.open('public settings', cursor) as Position
+      const from = cursor === undefined ? { shard: 0 } : sealer.open('public settings', cursor) as Position
       const items: Public[] = []
       let [bytes, lookedAt] = [0, 0]
-      for (let { shard, cursor: place } = from; shard < PUBLIC_SHARDS; shard++, place = null) {
-        do {
-          const page = await query(String(shard)).go({
-            ...options,
-            cursor: place,
-            pages: 1,
-            limit: limit - items.length
-          })
-          const rows = page.data as unknown as Indexed[]
-          items.push(...(await shown(rows)).map(strip))
-          lookedAt += rows.length
-          bytes += rows.reduce((sum, { value }) => sum + Buffer.byteLength(value), 0)
-          place = page.cursor
-          if (items.length === limit || bytes > MAX_PAGE_BYTES || lookedAt >= MAX_LOOKED_AT) {
-            const next: Position = place === null
-              ? { shard: shard + 1, cursor: null }
-              : { shard, cursor: place }
-            return next.shard < PUBLIC_SHARDS
-              ? { items, cursor: sealer.seal('public settings', next) }
-              : { items }
+      const upTo = (next: Position): Page<Public> =>
+        next.shard < PUBLIC_SHARDS ? { items, cursor: sealer.seal('public settings', next) } : { items }
+      for (let { shard, after } = from; shard < PUBLIC_SHARDS; shard++, after = undefined) {
+        for (let more = true; more;) {
+          const found = await rowsAfter(shard, after, limit - items.length)
+          more = found.more
+          for (const row of found.rows) {
+            if (found.visible.has(row)) {
+              bytes += Buffer.byteLength(row.value)
+              if (bytes > PUBLIC_PAGE_BYTES && items.length > 0) return upTo(placeAfter(shard, after))
+              items.push(strip(row))
+            }
+            after = row.publicId
           }
-        } while (place !== null)
+          lookedAt += found.rows.length
+          if (items.length === limit || lookedAt >= MAX_LOOKED_AT) {
+            return upTo(more ? placeAfter(shard, after) : { shard: shard + 1 })
+          }
+        }
       }
       return { items }
     }
   }
 }
+
+const placeAfter = (shard: number, after: string | undefined): Position => ({
+  shard,
+  ...after !== undefined && { after }
+})
 
 export type PublicSettings = ReturnType<typeof publicSettings>
 

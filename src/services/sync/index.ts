@@ -19,11 +19,13 @@ export interface PullQuery {
   readonly wait?: number
   /** Ends the wait early: the client is gone, or the hub is about to be. */
   readonly signal?: AbortSignal
+  /** Goes around the time in which it only waits: others may use what it holds. */
+  readonly outside?: <T>(wait: () => Promise<T>) => Promise<T>
 }
 
 /** Sync of everything that one user may read. */
 export function sync (context: Context) {
-  const { store, space, userId, watchers } = context
+  const { store, space, watchers } = context
   const groups = memberships(context)
 
   /**
@@ -37,8 +39,10 @@ export function sync (context: Context) {
     )
   }
 
+  /** @param isFollowing whether the caller has been told of all that was committed before it last asked */
   async function pullWhenChanged (
-    { cursor, limit, wait = 0, signal = new AbortController().signal }: PullQuery
+    { cursor, limit, wait = 0, signal = new AbortController().signal, outside = (wait) => wait() }: PullQuery,
+    isFollowing = false
   ): Promise<Pulled> {
     const until = Date.now() + wait
     let woken = false
@@ -48,11 +52,12 @@ export function sync (context: Context) {
         from === undefined || wait === 0 ? [] : [...spacesOf(from).keys()]
       )
       try {
-        const pulled = await pull(context, from, limit)
+        const pulled = await pull(context, from, limit, isFollowing || woken)
         const nothing = pulled.changes.length === 0 && !pulled.more && pulled.reset === undefined
         if (!nothing || wait === 0 || from === undefined) return pulled
         const seen = new Map([...spacesOf(pulled.cursor)].map(([key, n]) => [spaceName(key), n]))
-        if (!await subscription.beyond(seen, until - Date.now(), signal)) return pulled
+        const isBeyond = () => subscription.beyond(seen, until - Date.now(), signal)
+        if (!await outside(isBeyond)) return pulled
         if (Date.now() >= until) return pulled
         // What woke it before may not be visible yet, and would wake it again at once.
         if (woken) await pause(FRUITLESS_MS)
@@ -65,17 +70,17 @@ export function sync (context: Context) {
   }
 
   /**
-   * Counts a connection that waits for changes. @returns what ends it @throws Problem TOO_MANY_CONNECTIONS
+   * Counts a connection that waits for changes. @returns what ends it @throws Problem TOO_MANY_CONNECTIONS, OVERLOADED
    */
-  const enter = () => watchers.enter(`${space.tenantId}#${userId}`)
+  const enter = () => watchers.enter(groups.own)
 
   return {
     enter,
     /**
-     * Changes after a cursor, or a snapshot; waits for `wait` milliseconds where there is nothing. @throws as
-     * `pull`
+     * Changes after the cursor of an earlier answer on the same connection; waits for `wait` milliseconds where
+     * there is nothing. @throws as `pull`
      */
-    follow: pullWhenChanged,
+    follow: (query: PullQuery) => pullWhenChanged(query, true),
     /**
      * As `follow`, as a connection of its own. @throws as `pull`, and Problem TOO_MANY_CONNECTIONS where it
      * waits

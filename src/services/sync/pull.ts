@@ -7,7 +7,7 @@ import { memberships } from '../memberships.ts'
 import type { ChangeSet } from '../../engine/change-set.ts'
 import { pack, unpack, type Packed, type Position, type Positions } from '../../engine/position.ts'
 import { beginSnapshot, snapshotPage } from '../../engine/snapshot.ts'
-import { Expired, readChanges } from '../../engine/read-changes.ts'
+import { Expired } from '../../engine/read-changes.ts'
 
 /**
  * An answer to a pull: apply the changes in order, keep the cursor, come again at once where there is more.
@@ -24,12 +24,18 @@ export interface Pulled {
  * What a device does not have yet, from all spaces that the user may read.
  * @param cursor of the last answer; without one a snapshot begins
  * @param limit operations in an answer; a change-set is never cut, so the first may be longer
+ * @param isFollowing what this process has heard of will do: its caller was told the rest, and waits for more
  * @throws Problem INVALID_CURSOR, CURSOR_EXPIRED
  */
-export async function pull (context: Context, cursor: string | undefined, limit: number): Promise<Pulled> {
+export async function pull (
+  context: Context,
+  cursor: string | undefined,
+  limit: number,
+  isFollowing = false
+): Promise<Pulled> {
   const given = cursor === undefined ? undefined : positionsOf(context, cursor)
   const before = JSON.stringify(given && pack(given))
-  const { positions, ...pulled } = await advance(context, given, limit)
+  const { positions, ...pulled } = await advance(context, given, limit, isFollowing)
   // A device that has nothing new has nothing to keep either.
   const same = cursor !== undefined && JSON.stringify(pack(positions)) === before
   return { ...pulled, cursor: same ? cursor : context.sealer.seal(bindingOf(context), pack(positions)) }
@@ -45,7 +51,8 @@ const bindingOf = ({ space, userId }: Context) => JSON.stringify(['sync', space.
 async function advance (
   context: Context,
   given: Positions | undefined,
-  limit: number
+  limit: number,
+  isFollowing: boolean
 ): Promise<Omit<Pulled, 'cursor'> & { positions: Positions }> {
   const { store, space, now } = context
   const groups = memberships(context)
@@ -66,9 +73,12 @@ async function advance (
       more = true
       return
     }
-    const walked = await readChanges(context, spaceOf(name), name, position, {
-      limit: limit - ops,
-      maxBytes: MAX_PAGE_BYTES - bytes
+    const walked = await context.reads.changes(context, {
+      space: spaceOf(name),
+      name,
+      position,
+      reach: { limit: limit - ops, maxBytes: MAX_PAGE_BYTES - bytes },
+      known: isFollowing ? context.watchers.known(spaceOf(name)) : undefined
     })
     for (const change of walked.changes) add(change)
     positions.set(name, walked.position)
@@ -97,7 +107,7 @@ async function advance (
       else if (!positions.has(name)) positions.set(name, await beginSnapshot(store, spaceOf(name), now()))
     }
     const names = [...positions.keys()].filter((name) => name !== ME)
-    const members = await groups.among(names.map((name) => name.slice(GROUP.length)))
+    const members = await groups.among(names.map((name) => name.slice(GROUP.length)), isFollowing)
     for (const name of names) {
       // A group that was left is no longer served; its position goes when the log tells of the leave.
       if (!members.has(name.slice(GROUP.length))) continue

@@ -6,7 +6,7 @@ import { person, type Answer } from './harness/hub.ts'
 
 /**
  * What every route costs: calls to the store, and capacity units (on-demand DynamoDB bills both
- * kinds of unit; an index is billed apart from its table). The table is printed for README, which a test
+ * kinds of unit; an index is billed apart from its table). The table is printed for docs/costs.md, which a test
  * holds to it.
  */
 const { hub, traced } = await startTracedHub(t)
@@ -55,7 +55,7 @@ async function costs (t: Test, title: string, expected: Cost, request: () => Pro
   t.strictSame(actual, { read: 0, write: 0, index: 0, ...expected }, title)
 }
 
-t.test('each route costs what the README says', async (t) => {
+t.test('each route costs what docs/costs.md says', async (t) => {
   await costs(
     t,
     '`GET /v1/bookmarks/{id}`, `GET /v1/settings/{id}`',
@@ -428,9 +428,9 @@ t.test('a request that is refused costs the store nothing', async (t) => {
   t.strictSame(traced.calls, [])
 })
 
-t.test('README shows this table', (t) => {
+t.test('docs/costs.md shows this table', (t) => {
   const table = ['| request | calls | RCU | WCU | index WCU |', '|---|---|---|---|---|', ...rows].join('\n')
   t.comment(`\n${table}`)
-  t.ok(readFileSync('README.md', 'utf8').includes(table))
+  t.ok(readFileSync('docs/costs.md', 'utf8').includes(table))
   t.end()
 })

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { minVersion, satisfies } from 'semver'
 import t from 'tap'
@@ -14,6 +14,7 @@ import { startServer } from './harness/server.ts'
 
 const read = (path: string) => readFileSync(path, 'utf8')
 const readme = read('README.md')
+const developers = read('docs/app-developers.md')
 const manifest = JSON.parse(read('package.json')) as {
   version: string,
   engines: { node: string },
@@ -22,7 +23,8 @@ const manifest = JSON.parse(read('package.json')) as {
   optionalDependencies: Record<string, string>,
   devDependencies: Record<string, string>
 }
-const documents = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md']
+const documents = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md',
+  ...readdirSync('docs').filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
 
 t.test('openapi.json is what the hub serves', async (t) => {
   const hub = await startHub(t)
@@ -56,12 +58,18 @@ t.test('openapi.json is what the hub serves', async (t) => {
   }
 })
 
+t.test('README is read in one go, and leads to every page', (t) => {
+  t.ok(readme.split('\n').length <= 150)
+  for (const page of documents.filter((name) => name.startsWith('docs/'))) t.match(readme, `](${page})`, page)
+  t.end()
+})
+
 t.test('the version is told once', (t) => {
   t.equal(VERSION, manifest.version)
   t.end()
 })
 
-t.test('every variable is in .env.example, in README and in the code, and the example works', (t) => {
+t.test('every variable is in .env.example, in docs/self-hosting.md and in the code, and the example works', (t) => {
   const example = read('.env.example')
   const documented = [...example.matchAll(/^([A-Z_]+)=(.*)$/gm)]
   const names = documented.map(([, name]) => name!).sort()
@@ -71,7 +79,7 @@ t.test('every variable is in .env.example, in README and in the code, and the ex
     )
   ].map(([, name]) => name!).filter((name) => !name.startsWith('AWS_SDK'))
   t.strictSame(names, [...new Set(used)].sort())
-  for (const name of names) t.match(readme, `\`${name}\``, name)
+  for (const name of names) t.match(read('docs/self-hosting.md'), `\`${name}\``, name)
   for (const [, name, value] of documented) {
     if (value !== '') {
       t.doesNotThrow(() => loadConfig(name === 'TRUST_PROXY' ? {} : { [name!]: value }), `${name}=${value}`)
@@ -87,8 +95,12 @@ t.test('every file and command that the documents name exists', (t) => {
         /[`(]((?:src|entities|test|scripts)\/[\w./-]*|[\w.-]+\.(?:md|json|yaml|yml|toml))[`)]/g
       )
     ) {
-      if (path !== 'entities/note.ts' && !/notes?\.ts$/.test(path!) && path !== 'sam-local.json') {
-        t.ok(existsSync(path!), `${document}: ${path}`)
+      if (
+        path !== 'entities/note.ts' && !/notes?\.ts$/.test(path!) &&
+        !['sam-local.json', 'History.json'].includes(path!)
+      ) {
+        const places = [path!, join(dirname(document), path!)]
+        t.ok(places.some((place) => existsSync(place)), `${document}: ${path}`)
       }
     }
     for (const [, command] of read(document).matchAll(/npm run (?:-s |--silent )?([a-z:]+)/g)) {
@@ -124,12 +136,12 @@ fetch(url, { method: request, headers: header.map((line) => line.split(/: (.*)/s
   const [put, list] = stdout.trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>)
   t.match(put, { id: 'home', url: 'https://example.com', rev: 1 })
   t.match(list, { items: [{ id: 'home' }] })
-  const [, script] = /Two people[^]*?```sh\n([^]*?)```/.exec(readme)!
+  const [, script] = /Two people[^]*?```sh\n([^]*?)```/.exec(developers)!
   const two = await promisify(execFile)('/bin/sh', ['-ec',
     script!.replaceAll('127.0.0.1:3000', `127.0.0.1:${server.port}`)])
   t.strictSame(
     two.stdout.trim().split('\n'),
-    [...readme.matchAll(/`(bob has [^`]*)`/g)].map(([, line]) => line),
+    [...developers.matchAll(/`(bob has [^`]*)`/g)].map(([, line]) => line),
     'the two people, too'
   )
 })
@@ -175,12 +187,12 @@ t.test('the documents speak of the project alone', (t) => {
   t.end()
 })
 
-t.test('README counts the forbidden request shapes that there are', async (t) => {
-  t.match(read('README.md'), `${attacks('table', 'acme').length} forbidden request shapes`)
+t.test('docs/evidence.md counts the forbidden request shapes that there are', async (t) => {
+  t.match(read('docs/evidence.md'), `${attacks('table', 'acme').length} forbidden request shapes`)
 })
 
-t.test("README's registry of issuers is one that the hub takes", async (t) => {
-  const [, registry] = /```jsonc\n([^]*?)```/.exec(read('README.md'))!
+t.test('the registry of issuers in docs/self-hosting.md is one that the hub takes', async (t) => {
+  const [, registry] = /```jsonc\n([^]*?)```/.exec(read('docs/self-hosting.md'))!
   const { issuers } = loadConfig({
     TABLE_NAME: 'hub',
     AWS_REGION: 'eu-west-1',

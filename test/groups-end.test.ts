@@ -8,7 +8,8 @@ import { found, join, type Named } from './harness/groups.ts'
 import { person, startApp } from './harness/hub.ts'
 
 const DAY = 86_400
-const { hub, traced, store } = await startTracedHub(t)
+// What a process keeps of public lists for their max-age has a test of its own.
+const { hub, traced, store } = await startTracedHub(t, { publicMaxAgeSeconds: 0 })
 const other = await startApp(t, hub.config, { open: traced.open })
 t.beforeEach(() => {
   traced.fault = undefined

@@ -41,6 +41,15 @@ async function listening (
 async function dialling (t: Test, { app }: Hub): Promise<Omit<Listening, 'hub'>> {
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
+  /** When the hub's own ends close, by the ports of the other sides: a client that is half open would never say. */
+  const ends = new Map<number, Promise<unknown>>()
+  app.server.on('connection', (its: Socket) => {
+    ends.set(its.remotePort!, new Promise((resolve) => its.once('close', resolve)))
+  })
+  const endOf = async (port: number) => {
+    while (!ends.has(port)) await once(app.server, 'connection')
+    await ends.get(port)
+  }
   return {
     dial: (text) => {
       const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
@@ -50,10 +59,7 @@ async function dialling (t: Test, { app }: Hub): Promise<Omit<Listening, 'hub'>>
       }).on('error', () => {})
       socket.write(text)
       t.teardown(() => socket.destroy())
-      // The hub's own end of it: a client with half-open connections would never say.
-      const closed = new Promise((resolve) => {
-        app.server.once('connection', (its: Socket) => its.once('close', resolve))
-      })
+      const closed = once(socket, 'connect').then(() => endOf(socket.localPort!))
       return { socket, answer: () => answer, closed }
     },
     connections: () =>

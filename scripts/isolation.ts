@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 const ELSEWHERE = new Set(['sync-model', 'sync-storm', 'killed-imports', 'processes', 'faults',
   'space-faults', 'read-model-faults', 'mutants'])
 /** The longest first, so that none of them is the last one running. */
-const FIRST = ['matrix', 'tokens-mutations', 'interleaving', 'groups', 'bookmark-files']
+const FIRST = ['matrix', 'deep/tokens-mutations', 'deep/interleaving', 'groups', 'bookmark-files']
 /** A suite that takes so long hangs. */
 const HANGS_AFTER_MS = 1_800_000
 /** How often the suites that run are named. */
@@ -35,7 +35,7 @@ failed, leaked, was denied to the product or survived: what it was is named at t
 const WALLS = `| wall | what it is | proven alone by |
 |---|---|---|
 | 1 token | issuer by exact string in our registry, keys from that entry only, every claim required | \`test/tokens*.test.ts\`, \`test/keys.test.ts\`, \`test/authorizer.test.ts\` |
-| 2 scope | tenant and user set once from the verified token, frozen; no service method takes a tenant | \`test/matrix.test.ts\`, \`test/interleaving.test.ts\` |
+| 2 scope | tenant and user set once from the verified token, frozen; no service method takes a tenant | \`test/matrix.test.ts\`, \`test/deep/interleaving.test.ts\` |
 | 3 keys | partition keys from the scope alone, checked grammar, rows asserted to be the space's own | \`test/entities.test.ts\`, \`test/matrix.test.ts\` |
 | 4 IAM | the tenant role's policy, by session tag; the hub's own role reaches no item | \`test/iam.test.ts\`, \`test/template-roles.test.ts\`, \`test/store.test.ts\` |`
 
@@ -66,7 +66,7 @@ async function main (): Promise<number> {
       ...process.env,
       LOCAL_IAM: 'template.yaml',
       ISOLATION_FIGURES: file,
-      ...!values.sample && { ISOLATION: 'full' }
+      ...!values.sample && { TEST_SIZE: 'full' }
     })
     const mutants = failures.length > 0 || values['no-mutants']
       ? { code: 0, output: 'Planted bugs: not run.' }

@@ -30,7 +30,8 @@ else if (!sizes.every((size) => Number.isInteger(size) && size > 0)) {
 } else {
   console.error(`seed ${seed}: ${trials} trials, then ${operations} operations`)
   const child = spawn(process.execPath, ['node_modules/tap/dist/esm/run.mjs', '--disable-coverage',
-    '--timeout=86400', '--jobs=1', '--reporter=tap', 'test/sync-model.test.ts', 'test/sync-storm.test.ts'], {
+    '--timeout=86400', '--jobs=1', '--reporter=tap', 'test/sync-model.test.ts',
+    'test/deep/sync-storm.test.ts'], {
     env: { ...process.env, SYNC_TRIALS: trials, SYNC_OPERATIONS: operations, SYNC_SEED: seed },
     stdio: 'inherit'
   })

@@ -4,7 +4,7 @@ import { spaceKey } from '../entities/fields.ts'
 import { createClient, memoryStore, type Client } from '../src/client/index.ts'
 import { createDevice } from './harness/device.ts'
 import { seeded } from './harness/faults.ts'
-import { figure } from './harness/figures.ts'
+import { figure, sized } from './harness/figures.ts'
 import { ERAS, fetchFrom, patiently, startWorld, sweep, truth } from './harness/world.ts'
 
 t.setTimeout(3_600_000 * 5)
@@ -13,7 +13,7 @@ t.setTimeout(3_600_000 * 5)
  * Trials; `npm run sync:soak` sets more. A failing one is named by seed and number, and runs alone with
  * SYNC_ONLY.
  */
-const TRIALS = Number(process.env.SYNC_TRIALS ?? 300)
+const TRIALS = Number(process.env.SYNC_TRIALS ?? sized(20, 10_000, 300))
 const SEED = Number(process.env.SYNC_SEED ?? Date.now() % 1e9)
 const ONLY = process.env.SYNC_ONLY
 const LANES = 8

@@ -1162,7 +1162,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     promise: 'isolation',
     name: 'the scope of the last request is kept in the plugin',
-    suite: 'interleaving',
+    suite: 'deep/interleaving',
     file: TENANT,
     find: '    request.log = reply.log = request.log.child({ tenantId: request.scope.tenantId })\n  })\n',
     replace:
@@ -1171,7 +1171,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     promise: 'isolation',
     name: 'services are made from a scope that all requests share',
-    suite: 'interleaving',
+    suite: 'deep/interleaving',
     file: SERVICES,
     find: 'createServices(shared, scope, await stores.of(scope.tenantId), asked)',
     replace:
@@ -1180,7 +1180,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     promise: 'isolation',
     name: 'one Services object for everybody',
-    suite: 'interleaving',
+    suite: 'deep/interleaving',
     file: SERVICES,
     find: 'request.services = await app.servicesOf(',
     replace:
@@ -1189,7 +1189,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     promise: 'isolation',
     name: 'the writer remembers spaces without their tenant',
-    suite: 'interleaving',
+    suite: 'deep/interleaving',
     file: WRITER,
     find: 'const key = spaceName(space)',
     replace: "const key = spaceName({ ...space, tenantId: '' })"
@@ -1197,7 +1197,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     promise: 'isolation',
     name: 'the writer remembers spaces without their user',
-    suite: 'interleaving',
+    suite: 'deep/interleaving',
     file: WRITER,
     find: 'const key = spaceName(space)',
     replace: "const key = spaceName({ ...space, spaceId: '' })"
@@ -1205,7 +1205,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     promise: 'isolation',
     name: 'running Idempotency-Keys are remembered without their tenant',
-    suite: 'interleaving',
+    suite: 'deep/interleaving',
     file: 'src/engine/idempotency.ts',
     find: '`${spaceName(space)}#',
     replace: "`${spaceName({ ...space, tenantId: '' })}#"
@@ -1213,7 +1213,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     promise: 'isolation',
     name: 'running Idempotency-Keys are remembered without their user',
-    suite: 'interleaving',
+    suite: 'deep/interleaving',
     file: 'src/engine/idempotency.ts',
     find: '`${spaceName(space)}#',
     replace: "`${spaceName({ ...space, spaceId: '' })}#"
@@ -1221,7 +1221,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     promise: 'isolation',
     name: 'public ids do not depend on whose setting it is',
-    suite: 'interleaving',
+    suite: 'deep/interleaving',
     file: 'src/services/settings.ts',
     find: "['public setting', space, id]",
     replace: "['public setting', (void space, id)]"
@@ -1292,7 +1292,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     promise: 'writes',
     name: 'a tab writes over what another has written',
-    suite: 'client/tabs',
+    suite: 'deep/tabs',
     file: 'src/client/storage-store.ts',
     find: 'if (head().version !== from) return false',
     replace: ''
@@ -1324,7 +1324,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     promise: 'changes',
     name: 'every tab listens to the hub',
-    suite: 'client/tabs',
+    suite: 'deep/tabs',
     file: 'src/client/lead.ts',
     find: 'const turn = medium.locks.request(`${medium.name} lead`, { signal }, () => work(signal))',
     replace: 'const turn = work(signal)'

@@ -1,9 +1,15 @@
 import { appendFileSync } from 'node:fs'
 import type { Test } from 'tap'
 
-/** Sizes of a test: `npm test` takes a sample, `npm run isolation` (ISOLATION=full) all of it. */
-export const sized = (sample: number, full: number): number =>
-  process.env.ISOLATION === 'full' ? full : sample
+const SIZES = ['quick', 'ci', 'full'] as const
+type Size = typeof SIZES[number]
+
+/** TEST_SIZE: `npm test` is quick, `npm run test:deep` and CI are ci, `npm run isolation` and soaks are full. */
+const SIZE = (process.env.TEST_SIZE ?? 'quick') as Size
+if (!SIZES.includes(SIZE)) throw new Error(`TEST_SIZE is "${SIZE}"; it must be one of ${SIZES.join(', ')}.`)
+
+/** How large a test is. @param ci where it is left out, as quick */
+export const sized = (quick: number, full: number, ci = quick): number => ({ quick, ci, full })[SIZE]
 
 /**
  * Says a figure that a test has measured: as a comment, and as a line for the report of `npm run isolation`.

@@ -1,18 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { loadConfig } from '../src/config.ts'
-import { createTable } from '../src/local/create-table.ts'
-import { openClient } from '../src/store/client.ts'
-import { seeded } from './harness/faults.ts'
-import { figure } from './harness/figures.ts'
-import { remotePerson, startIssuer, storeEndpoint, type Person } from './harness/hub.ts'
-import { startServer } from './harness/server.ts'
-import { storm } from './harness/storm.ts'
-import { startWire } from './harness/wire.ts'
+import { loadConfig } from '../../src/config.ts'
+import { createTable } from '../../src/local/create-table.ts'
+import { openClient } from '../../src/store/client.ts'
+import { seeded } from '../harness/faults.ts'
+import { figure, sized } from '../harness/figures.ts'
+import { remotePerson, startIssuer, storeEndpoint, type Person } from '../harness/hub.ts'
+import { startServer } from '../harness/server.ts'
+import { storm } from '../harness/storm.ts'
+import { startWire } from '../harness/wire.ts'
 
 // Two hubs as they are deployed: a process each, with one table, one issuer, one secret, and nothing else in
 // common.
-const OPERATIONS = Number(process.env.SYNC_OPERATIONS ?? 300)
+const OPERATIONS = Number(process.env.SYNC_OPERATIONS ?? sized(100, 100_000, 300))
 const table = `processes-${randomUUID()}`
 const issuer = await startIssuer(t)
 const store = await storeEndpoint()

@@ -2,11 +2,11 @@ import { isDeepStrictEqual } from 'node:util'
 import { setTimeout as pause } from 'node:timers/promises'
 import fp from 'fastify-plugin'
 import t from 'tap'
-import { misplaced, readPast } from './harness/attack.ts'
-import { traceClient } from './harness/client.ts'
-import { figure, sized } from './harness/figures.ts'
-import { person, startHub, testConfig, type Answer, type Person } from './harness/hub.ts'
-import { startPools } from './harness/tokens.ts'
+import { misplaced, readPast } from '../harness/attack.ts'
+import { traceClient } from '../harness/client.ts'
+import { figure, sized } from '../harness/figures.ts'
+import { person, startHub, testConfig, type Answer, type Person } from '../harness/hub.ts'
+import { startPools } from '../harness/tokens.ts'
 
 t.setTimeout(1_800_000)
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { figure } from './harness/figures.ts'
-import { patiently, startWorld, truth } from './harness/world.ts'
+import { figure } from '../harness/figures.ts'
+import { patiently, startWorld, truth } from '../harness/world.ts'
 
 const SEED = Number(process.env.SYNC_SEED ?? Date.now() % 1e9)
 const TRIALS = 40

@@ -1,11 +1,11 @@
 import t from 'tap'
-import { figure } from './harness/figures.ts'
-import { storm } from './harness/storm.ts'
-import { startWorld } from './harness/world.ts'
+import { figure, sized } from '../harness/figures.ts'
+import { storm } from '../harness/storm.ts'
+import { startWorld } from '../harness/world.ts'
 
 t.setTimeout(3_600_000 * 5)
 
-const OPERATIONS = Number(process.env.SYNC_OPERATIONS ?? 300)
+const OPERATIONS = Number(process.env.SYNC_OPERATIONS ?? sized(100, 100_000, 300))
 const SEED = Number(process.env.SYNC_SEED ?? Date.now() % 1e9)
 
 t.test('16 writers and 8 pollers of one space, through two hubs with faults: nothing is lost, missed or doubled', async (t) => {

@@ -1,8 +1,8 @@
 import { constants, createHash, createPublicKey, generateKeyPairSync } from 'node:crypto'
 import fc, { type Arbitrary } from 'fast-check'
 import t, { type Test } from 'tap'
-import { figure, sized } from './harness/figures.ts'
-import { startEntries } from './harness/lambda.ts'
+import { figure, sized } from '../harness/figures.ts'
+import { startEntries } from '../harness/lambda.ts'
 import {
   encode,
   forge,
@@ -15,7 +15,7 @@ import {
   watchRequests,
   type Pool,
   type Signer
-} from './harness/tokens.ts'
+} from '../harness/tokens.ts'
 
 /**
  * Tokens by the thousand that are nearly good, or come from where they should not: at each entry none is

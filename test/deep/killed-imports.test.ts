@@ -1,10 +1,10 @@
 import t from 'tap'
-import { loadConfig } from '../src/config.ts'
-import { traceClient } from './harness/client.ts'
-import { createDevice } from './harness/device.ts'
-import { figure } from './harness/figures.ts'
-import { type Person, person, startApp, startHub } from './harness/hub.ts'
-import { watchLog } from './harness/watched-log.ts'
+import { loadConfig } from '../../src/config.ts'
+import { traceClient } from '../harness/client.ts'
+import { createDevice } from '../harness/device.ts'
+import { figure } from '../harness/figures.ts'
+import { type Person, person, startApp, startHub } from '../harness/hub.ts'
+import { watchLog } from '../harness/watched-log.ts'
 
 /** Small batches, so that a small file is several. */
 const BATCH = 120

@@ -28,7 +28,7 @@ export const BOOKMARK_KINDS = ['bookmark', 'folder', 'note'] as const
 const content = {
   kind: Type.Optional(
     Type.Union([Type.Literal('bookmark'), Type.Literal('folder'), Type.Literal('note')], {
-      description: 'A bookmark where it is left out'
+      description: 'The default is bookmark'
     })
   ),
   url: Type.Optional(
@@ -36,7 +36,7 @@ const content = {
       minLength: 1,
       maxLength: BOOKMARK_LIMITS.url,
       description:
-        'An absolute http, https, ftp or mailto URL; kept as it was sent. Every bookmark has one, and no folder or note'
+        'An absolute http, https, ftp or mailto URL, stored as it was sent. Every bookmark has one; folders and notes have none'
     })
   ),
   address: Type.Optional(
@@ -44,7 +44,7 @@ const content = {
       minLength: 1,
       maxLength: BOOKMARK_LIMITS.url,
       description:
-        'Of a note alone: what stands in the place of a URL (a bookmarklet, a file, a page of the browser itself). Text: never make a link of it'
+        'Only notes have one: text in place of a URL (a bookmarklet, a file, a page of the browser itself). Never show it as a link'
     })
   ),
   title: Type.String({ maxLength: BOOKMARK_LIMITS.title }),
@@ -52,7 +52,7 @@ const content = {
   folderId: Type.Optional(
     Type.String({
       ...PlainId,
-      description: 'The folder that it is in; where there is no such folder it is shown at the root'
+      description: 'The folder that it is in. If there is no such folder, it is shown at the root'
     })
   ),
   position: Type.Optional(
@@ -60,7 +60,7 @@ const content = {
       minLength: 1,
       maxLength: BOOKMARK_LIMITS.position,
       description:
-        'A fractional index: order within the folder, by code units. What has none comes last, the oldest first'
+        'A fractional index: the order within the folder, by code units. Items without one come last, the oldest first'
     })
   ),
   favorite: Type.Optional(Type.Boolean())

@@ -93,7 +93,7 @@ export function mergePatchOf (input: TObject): TObject {
   return Type.Object(properties, {
     additionalProperties: false,
     minProperties: 1,
-    description: 'What is to change (RFC 7396): null removes, what is left out stays',
+    description: 'The changes (RFC 7396): null removes a field, and an absent field does not change',
     ...title !== undefined && { title: title.replace(/Input$/, 'Patch') },
     ...example !== undefined && { examples: [Object.fromEntries(Object.entries(example).slice(-1))] }
   })

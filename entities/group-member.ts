@@ -13,7 +13,7 @@ export const Member = Type.Object({
   role: RoleName,
   state: Type.Union([Type.Literal('active'), Type.Literal('invited')]),
   invitedBy: Type.Optional(PlainId),
-  expiresAt: Type.Optional(Type.String({ format: 'date-time', description: 'Of an invitation' })),
+  expiresAt: Type.Optional(Type.String({ format: 'date-time', description: 'When the invitation expires' })),
   rev: Type.Integer({ readOnly: true }),
   createdAt: Time,
   updatedAt: Time

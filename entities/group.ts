@@ -18,7 +18,7 @@ export const Group = Type.Object({
   members: Type.Integer({ readOnly: true }),
   invitations: Type.Integer({
     readOnly: true,
-    description: 'That are pending, those that have expired included'
+    description: 'How many invitations are pending, including those that have expired'
   }),
   rev: Type.Integer({ readOnly: true }),
   createdAt: Time,
@@ -27,7 +27,7 @@ export const Group = Type.Object({
 
 export const GroupInput = Type.Object(content, {
   title: 'GroupInput',
-  description: 'What a group is called',
+  description: 'The name and description of a group',
   examples: [{ name: 'Book club' }],
   additionalProperties: false
 })

@@ -10,7 +10,7 @@ export const Invitation = Type.Object({
   id: PlainId,
   name: Type.String({
     maxLength: GROUP_LIMITS.name,
-    description: 'Of the group, when the invitation was made'
+    description: 'The name of the group when the invitation was made'
   }),
   role: RoleName,
   invitedBy: PlainId,

@@ -8,7 +8,7 @@ export const ROLES = ['owner', 'editor', 'viewer'] as const
 export type Role = typeof ROLES[number]
 export const RoleName = Type.Union([Type.Literal('owner'), Type.Literal('editor'), Type.Literal('viewer')], {
   title: 'Role',
-  description: 'An owner manages the group, an editor changes what is in it, a viewer reads'
+  description: 'An owner manages the group, an editor changes its records, and a viewer reads them'
 })
 
 /**

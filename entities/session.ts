@@ -20,12 +20,12 @@ const content = {
   name: Type.String({
     minLength: 1,
     maxLength: SESSION_LIMITS.name,
-    description: 'What its user calls the device'
+    description: 'The name that the user gives the device'
   }),
   platform: Type.String({
     minLength: 1,
     maxLength: SESSION_LIMITS.platform,
-    description: 'Such as "Firefox on Linux"'
+    description: 'For example "Firefox on Linux"'
   })
 }
 
@@ -46,7 +46,7 @@ export const SessionInput = Type.Object({
   kind: Type.Optional(
     Type.Union([Type.Literal('device'), Type.Literal('app')], {
       default: 'device',
-      description: '`app`: a password for a program that speaks Basic auth only. It makes no further sessions'
+      description: '`app`: a password for a program that supports only Basic auth. It cannot create sessions'
     })
   )
 }, {

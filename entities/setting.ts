@@ -8,16 +8,16 @@ export const PUBLIC_SHARDS = 10
 
 const value = Type.Unknown({
   description:
-    'Any JSON: up to 64 KB, nested at most 16 deep. An integer beyond 2^53, an infinite or a subnormal number is refused, never rounded.'
+    'Any JSON value of at most 64 KB and 16 levels. An integer beyond 2^53, an infinite number and a subnormal number are refused, never rounded.'
 })
-const isPublic = Type.Boolean({ default: false, description: 'Readable by anyone at /v1/public/settings' })
+const isPublic = Type.Boolean({ default: false, description: 'Anyone can read it at /v1/public/settings' })
 
 export const Setting = Type.Object({
   id: DottedId,
   value,
   isPublic,
   publicId: Type.Optional(
-    Type.String({ readOnly: true, description: 'The name under /v1/public/settings, while isPublic' })
+    Type.String({ readOnly: true, description: 'Its id at /v1/public/settings while isPublic is true' })
   ),
   rev: Type.Integer({ readOnly: true }),
   createdAt: Time,

@@ -22,7 +22,7 @@ export default async function batches (app: FastifyInstance): Promise<void> {
 
   app.get<OfOne>(
     path,
-    { schema: { ...one, operationId: 'getBatch', summary: 'How far a staged batch is' } },
+    { schema: { ...one, operationId: 'getBatch', summary: 'Get the state of a staged batch' } },
     ({ params, services }) => services.sync.batches.status(params.id)
   )
 
@@ -30,16 +30,17 @@ export default async function batches (app: FastifyInstance): Promise<void> {
     schema: {
       ...one,
       operationId: 'appendToBatch',
-      summary: 'Stage further changes',
+      summary: 'Add changes to a staged batch',
       body: Type.Object({
         offset: Type.Integer({
           minimum: 0,
-          description: 'How many changes are staged before these: what is sent again is not added again'
+          description:
+            'How many changes are staged before these. Changes that are sent again are not added twice'
         }),
         changes: Changes
       }, {
         title: 'BatchAppend',
-        description: 'Further changes, and how many are there already',
+        description: 'More changes, and how many are staged already',
         examples: [{
           offset: 1,
           changes: [{
@@ -63,14 +64,16 @@ export default async function batches (app: FastifyInstance): Promise<void> {
       ...one,
       'x-request-body': { required: false },
       operationId: 'commitBatch',
-      summary: 'Commit all of a staged batch',
+      summary: 'Commit a staged batch',
       description:
-        'Takes about 50 ms for each 96 changes. If the answer is lost, send it again: the commit goes on where it stands. Whoever reads single records meanwhile may see part of it; pulls tell of it once it is whole.',
+        'Takes about 50 ms for each 96 changes. If the answer is lost, send the request again: the commit continues where it stopped. During the commit, a read of single records may show part of the batch; a pull shows it only once it is complete.',
       body: Type.Object({
-        confirm: Type.Optional(Type.Boolean({ description: 'That it may delete more than half of a space' }))
+        confirm: Type.Optional(
+          Type.Boolean({ description: 'Allows the batch to delete more than half of a space' })
+        )
       }, {
         title: 'BatchCommit',
-        description: 'Nothing, or that it may delete much',
+        description: 'Empty, or a permission to delete more than half of a space',
         examples: [{ confirm: true }],
         additionalProperties: false
       })

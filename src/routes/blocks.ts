@@ -20,7 +20,7 @@ export default async function blocks (app: FastifyInstance, { limits }: { limits
     schema: {
       tags: one.tags,
       operationId: 'listBlocks',
-      summary: 'Whom you have blocked',
+      summary: 'List the users whom you have blocked',
       querystring: pageQuery({}, limits.pageItems),
       response: { 200: pageOf(Block), ...problems }
     }
@@ -30,9 +30,9 @@ export default async function blocks (app: FastifyInstance, { limits }: { limits
     schema: {
       ...one,
       operationId: 'putBlock',
-      summary: 'Take no more invitations from someone',
+      summary: 'Block a user',
       description:
-        'By user id, of your tenant. What is pending of theirs is declined. 200 where it was so already.',
+        'A user of your tenant whom you block can no longer invite you. Pending invitations from that user are declined. If the user was blocked already, the answer is 200.',
       response: { 200: Block, 201: Block, ...problems }
     }
   }, async ({ services, params }, reply) => {
@@ -45,7 +45,7 @@ export default async function blocks (app: FastifyInstance, { limits }: { limits
     schema: {
       ...one,
       operationId: 'deleteBlock',
-      summary: 'Take invitations from someone again',
+      summary: 'Unblock a user',
       response: { 204: Type.Null(), ...problems }
     }
   }, async ({ services, params }, reply) => {

@@ -34,15 +34,15 @@ const Report = Type.Object({
   format: Type.Union(FORMATS.map((format) => Type.Literal(format))),
   encoding: Type.String(),
   dryRun: Type.Boolean(),
-  created: Count('Bookmarks that are new'),
-  merged: Count('That were there, and got a tag, a description or an older date from the file'),
-  unchanged: Count('That were there, with all that the file has'),
-  again: Count('That repeat the URL of one before them in the same folder of the file'),
+  created: Count('New bookmarks'),
+  merged: Count('Existing bookmarks that got a tag, a description or an older date from the file'),
+  unchanged: Count('Existing bookmarks to which the file added nothing'),
+  again: Count('Entries that repeat the URL of an earlier entry in the same folder of the file'),
   folders: Type.Object({ created: Type.Integer(), existing: Type.Integer() }),
   refused: Told,
   adjusted: Told,
   ignored: Type.Record(Type.String(), Type.Integer(), {
-    description: 'What the hub has no place for (icons, visits ...), by its name in the file'
+    description: 'What the hub does not store (icons, visits ...), counted by its name in the file'
   })
 }, { title: 'ImportReport' })
 
@@ -59,7 +59,7 @@ const exampleOf = (type: string) =>
 /** The hub reads the bytes itself: only described here. */
 const FILES = {
   required: true,
-  description: 'The file itself, no form',
+  description: 'The file itself, not a form',
   content: Object.fromEntries(
     // A file of any kind may also be sent as bytes; what else these are called is in the list of types.
     ['text/html', 'application/xml', 'application/json', 'text/csv', 'application/octet-stream'].map((
@@ -86,21 +86,21 @@ export default async function bookmarkFiles (
       tags,
       params: paramsOf(app),
       operationId: 'exportBookmarks',
-      summary: 'All bookmarks and folders as a file',
-      description: 'Streamed. What it gives can be imported again. On Lambda an answer has at most 6 MB.',
+      summary: 'Export all bookmarks and folders as a file',
+      description: 'The file is streamed, and can be imported again. On Lambda an answer has at most 6 MB.',
       querystring: Type.Object({
         format: Type.Optional(Type.Union(
           EXPORT_FORMATS.map((format) => Type.Literal(format)),
           {
             default: 'html',
             description:
-              'Netscape HTML, as every browser imports it; XBEL 1.0; or records as the API has them'
+              'Netscape HTML, which every browser imports; XBEL 1.0; or JSON with the records as the API returns them'
           }
         ))
       }, { additionalProperties: false }),
       response: {
         200: {
-          description: 'A file',
+          description: 'The exported file',
           content: {
             'text/html': { schema: Type.String() },
             'application/xml': { schema: Type.String() },
@@ -109,7 +109,7 @@ export default async function bookmarkFiles (
                 format: Type.Literal('sync-hub-bookmarks'),
                 version: Type.Integer(),
                 bookmarks: Type.Array(Type.Unknown())
-              }, { title: 'BookmarkFile', description: 'What can be imported again' })
+              }, { title: 'BookmarkFile', description: 'A file that can be imported again' })
             }
           }
         },
@@ -159,28 +159,28 @@ export default async function bookmarkFiles (
           tags,
           params: paramsOf(app),
           operationId: 'importBookmarks',
-          summary: 'Bring in a file of bookmarks',
+          summary: 'Import a file of bookmarks',
           description:
-            `What browsers and services export, recognised by what it holds: Netscape HTML, XBEL 1.0, JSON of the export; backups of Firefox (.json, .jsonlz4), the file Bookmarks of Chrome, Safari's zip and plist, JSON of Pinboard, wallabag, Omnivore, Karakeep and Linkwarden, CSV of Pocket, Raindrop and Instapaper, any table with a column of URLs, and lists of URLs. At most ${limits.importBytes} bytes (on Lambda 6 MB) and ${limits.importEntries} entries. The same URL in the same folder is one bookmark, so that importing twice adds nothing. With Accept: ${NDJSON} the answer is lines: {"progress":...} and at last {"result":...} or {"problem":...}.`,
+            `Takes what browsers and services export. The hub recognises the format by the content of the file: Netscape HTML, XBEL 1.0, JSON of the hub's own export, backups of Firefox (.json, .jsonlz4), the file Bookmarks of Chrome, Safari's zip and plist, JSON of Pinboard, wallabag, Omnivore, Karakeep and Linkwarden, CSV of Pocket, Raindrop and Instapaper, any table with a column of URLs, and lists of URLs. A file has at most ${limits.importBytes} bytes (on Lambda 6 MB) and ${limits.importEntries} entries. The same URL in the same folder is one bookmark, so importing a file twice adds nothing. With Accept: ${NDJSON} the answer is a line {"progress":...} for each step, and {"result":...} or {"problem":...} as the last line.`,
           'x-request-body': FILES,
           querystring: Type.Object({
             dryRun: Type.Optional(
-              Type.Boolean({ default: false, description: 'Write nothing; say what would happen' })
+              Type.Boolean({ default: false, description: 'Write nothing, and report what would happen' })
             ),
             folderId: Type.Optional(
-              Type.String({ ...PlainId, description: 'The folder to put it into; else the root' })
+              Type.String({ ...PlainId, description: 'The folder to import into. The default is the root' })
             ),
             inert: Type.Optional(
               Type.Union([Type.Literal('refuse'), Type.Literal('keep')], {
                 default: 'refuse',
                 description:
-                  'What becomes of a bookmark whose URL is not kept (javascript:, file:, about: ...): refused, or a note that has it as text'
+                  'What happens to a bookmark whose URL is not allowed (javascript:, file:, about: ...): it is refused, or kept as a note with the URL as text'
               })
             )
           }, { additionalProperties: false }),
           response: {
             200: {
-              description: 'What was taken, and what was not',
+              description: 'What was imported, and what was not',
               content: { 'application/json': { schema: Report }, [NDJSON]: { schema: Type.String() } }
             },
             ...problems

@@ -15,7 +15,7 @@ const MAX_QUERY = 1000
 
 const Tag = Type.String({ minLength: 1, maxLength: BOOKMARK_LIMITS.tag })
 const Retagged = Type.Object(
-  { changed: Type.Integer({ description: 'Bookmarks and folders that had it' }) },
+  { changed: Type.Integer({ description: 'How many bookmarks and folders had the tag' }) },
   { title: 'TagResult' }
 )
 interface Paging {
@@ -26,7 +26,7 @@ interface Paging {
 /** A bookmark in a list; what a search found has the places of its words. */
 const Places = Type.Optional(
   Type.Array(Type.Array(Type.Integer()), {
-    description: 'Of each word: place and length, in UTF-16 code units'
+    description: 'Start and length of each match, in UTF-16 code units'
   })
 )
 const Found = Type.Object({
@@ -37,7 +37,7 @@ const Found = Type.Object({
       url: Places,
       description: Places,
       tags: Type.Optional(Type.Array(Type.String()))
-    }, { description: 'With q' })
+    }, { description: 'Present in answers to a search (q)' })
   )
 }, { title: 'FoundBookmark', additionalProperties: false })
 
@@ -47,7 +47,7 @@ const query = {
       minLength: 1,
       maxLength: MAX_QUERY,
       description:
-        'Words (also their beginnings, and with small typos), "phrases", tag:x, site:example.com, folder:Name; the best first'
+        'A search: words (the beginning of a word and small typos match too), "phrases", tag:x, site:example.com, folder:Name. The best match comes first'
     })
   ),
   folderId: Type.Optional(PlainId),
@@ -57,20 +57,20 @@ const query = {
       minLength: 1,
       maxLength: BOOKMARK_LIMITS.url,
       description:
-        'Compared by page: without http or https, www., default port, closing slash, fragment and parameters of trackers'
+        'Finds bookmarks of the same page. The comparison ignores http or https, www., default port, closing slash, fragment and parameters of trackers'
     })
   ),
   kind: Type.Optional(Type.Union(BOOKMARK_KINDS.map((kind) => Type.Literal(kind)))),
   favorite: Type.Optional(Type.Boolean()),
-  sort: Type.Optional(Type.Literal('-createdAt', { description: 'Newest first; otherwise by id' }))
+  sort: Type.Optional(Type.Literal('-createdAt', { description: 'Newest first. The default order is by id' }))
 }
 
 /** The root, or a folder. */
 const Branch = Type.Object({
   id: Type.Optional(PlainId),
   title: Type.Optional(Type.String()),
-  bookmarks: Type.Integer({ description: 'In it, not counting those in its folders' }),
-  folders: Type.Array(Type.Unknown({ description: 'Each like this one' })),
+  bookmarks: Type.Integer({ description: 'How many bookmarks are in it, without those in its folders' }),
+  folders: Type.Array(Type.Unknown({ description: 'Its folders, each with the same fields' })),
   items: Type.Optional(Type.Array(PlainId))
 }, { title: 'BookmarkTree' })
 
@@ -88,7 +88,7 @@ export default async function bookmarks (
     query,
     removal: {
       confirm: Type.Optional(
-        Type.Boolean({ description: 'That the folder may take more than half of the space with it' })
+        Type.Boolean({ description: 'Allows deleting a folder that holds more than half of the space' })
       )
     },
     item: Found,
@@ -115,12 +115,12 @@ export default async function bookmarks (
       tags,
       params,
       operationId: 'getBookmarkTree',
-      summary: 'The folders, nested',
+      summary: 'Get the tree of folders',
       querystring: Type.Object({
         items: Type.Optional(
           Type.Boolean({
             default: false,
-            description: 'With the ids of what is in each, bookmarks and folders in their order'
+            description: 'Adds the ids of the bookmarks and folders in each folder, in their order'
           })
         )
       }, { additionalProperties: false }),
@@ -133,21 +133,23 @@ export default async function bookmarks (
       tags,
       params: paramsOf(app, { id: PlainId }),
       operationId: 'moveBookmark',
-      summary: 'Put a bookmark or folder into a folder, at a place',
-      description: 'At the end, or beside a neighbour. 409 FOLDER_CYCLE where a folder would be in itself.',
+      summary: 'Move a bookmark or folder',
+      description:
+        'Moves it to the end of a folder, or next to a neighbour. If a folder would end up inside itself, the answer is 409 FOLDER_CYCLE.',
       querystring: noQuery,
       headers: matchingWrite,
       body: Type.Object({
         folderId: Type.Optional(
           Type.Union([PlainId, Type.Null()], {
-            description: 'Null is the root; where it is left out the folder stays'
+            description:
+              'The folder to move it to; null is the root. If it is absent, the folder does not change'
           })
         ),
         before: Type.Optional(PlainId),
         after: Type.Optional(PlainId)
       }, {
         title: 'Destination',
-        description: 'Where to put it',
+        description: 'The new place',
         examples: [{ folderId: null }],
         additionalProperties: false
       }),
@@ -168,7 +170,7 @@ export default async function bookmarks (
       tags,
       params,
       operationId: 'listBookmarkTags',
-      summary: 'A page of tags, with how many have them',
+      summary: 'List tags, with the number of bookmarks of each',
       querystring: pageQuery({}, limits.pageItems),
       response: {
         200: pageOf(Type.Object({ tag: Type.String(), count: Type.Integer() }, { title: 'TagCount' })),
@@ -182,13 +184,13 @@ export default async function bookmarks (
       tags,
       params,
       operationId: 'renameBookmarkTag',
-      summary: 'Rename a tag in all of the space',
-      description: 'As one change-set, or a staged batch where more than 65 have it.',
+      summary: 'Rename a tag in the whole space',
+      description: 'Writes one change-set, or a staged batch if more than 65 bookmarks have the tag.',
       querystring: noQuery,
       headers: idempotentWrite,
       body: Type.Object({ tag: Tag, to: Tag }, {
         title: 'TagRename',
-        description: 'What the tag is called, and what it is to be called',
+        description: 'The current name of the tag, and the new one',
         examples: [{ tag: 'reading', to: 'books' }],
         additionalProperties: false
       }),
@@ -201,7 +203,7 @@ export default async function bookmarks (
       tags,
       params,
       operationId: 'deleteBookmarkTag',
-      summary: 'Remove a tag in all of the space',
+      summary: 'Remove a tag from the whole space',
       querystring: Type.Object({ tag: Tag }, { additionalProperties: false }),
       headers: idempotentWrite,
       response: { 200: Retagged, ...problems }
@@ -213,12 +215,12 @@ export default async function bookmarks (
       tags,
       params,
       operationId: 'listBookmarkDuplicates',
-      summary: 'Pages that are bookmarked more than once',
+      summary: 'List pages that are bookmarked more than once',
       querystring: pageQuery({}, limits.pageItems),
       response: {
         200: pageOf(
           Type.Object({
-            page: Type.String({ description: 'What the URLs have in common' }),
+            page: Type.String({ description: 'The part that the URLs have in common' }),
             count: Type.Integer(),
             bookmarks: Type.Array(bookmark.record)
           }, { title: 'Duplicate' })

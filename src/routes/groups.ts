@@ -32,7 +32,7 @@ export default async function groups (app: FastifyInstance, { limits }: { limits
     schema: {
       tags,
       operationId: 'listGroups',
-      summary: 'Your groups',
+      summary: 'List your groups',
       querystring: pageQuery({}, limits.pageItems),
       response: { 200: pageOf(MyGroupBody), ...problems }
     }
@@ -42,7 +42,7 @@ export default async function groups (app: FastifyInstance, { limits }: { limits
     schema: {
       tags,
       operationId: 'createGroup',
-      summary: 'Found a group',
+      summary: 'Create a group',
       querystring: noQuery,
       headers: idempotentWrite,
       body: GroupInput,
@@ -65,7 +65,7 @@ export default async function groups (app: FastifyInstance, { limits }: { limits
     schema: {
       ...one,
       operationId: 'getGroup',
-      summary: 'One group',
+      summary: 'Get a group',
       headers: conditionalRead,
       response: { 200: MyGroupBody, ...problems }
     }
@@ -75,7 +75,7 @@ export default async function groups (app: FastifyInstance, { limits }: { limits
     '/v1/groups/:groupId',
     {
       config: manage,
-      schema: { ...saved, operationId: 'putGroup', summary: 'Name a group anew', body: GroupInput }
+      schema: { ...saved, operationId: 'putGroup', summary: 'Rename a group', body: GroupInput }
     },
     async (request, reply) =>
       send(reply, await request.group.group.put(request.body, preconditionOf(request)))
@@ -102,9 +102,9 @@ export default async function groups (app: FastifyInstance, { limits }: { limits
     schema: {
       ...one,
       operationId: 'deleteGroup',
-      summary: 'End a group',
+      summary: 'Delete a group',
       description:
-        'For everyone: members and invitations go in transactions of some twenty, its owner last. If it is broken off, send it again.',
+        'Deletes it for everyone. Members and invitations are removed in transactions of about twenty, and the owner is removed last. If the request is interrupted, send it again.',
       headers: matchingOnce,
       response: { 204: Type.Null(), ...problems }
     }

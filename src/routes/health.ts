@@ -13,7 +13,7 @@ export default async function health (app: FastifyInstance): Promise<void> {
     '/health',
     {
       config: { public: true, unqueued: true },
-      schema: { ...schema, operationId: 'getHealth', summary: 'Alive' }
+      schema: { ...schema, operationId: 'getHealth', summary: 'Check that the process is alive' }
     },
     async () => ({ status: 'ok' })
   )
@@ -23,7 +23,7 @@ export default async function health (app: FastifyInstance): Promise<void> {
     schema: {
       ...schema,
       operationId: 'getReadiness',
-      summary: "The store and the issuers' keys are reachable"
+      summary: "Check that the store and the issuers' keys are reachable"
     }
   }, async () => {
     if (app.draining) throw new Problem('NOT_READY', 'The hub is shutting down.', { isMeant: true })
@@ -46,7 +46,7 @@ export default async function health (app: FastifyInstance): Promise<void> {
       tags: ['hub'],
       security: [],
       operationId: 'getOpenApi',
-      summary: 'This description',
+      summary: 'Get this OpenAPI document',
       querystring: noQuery
     }
   }, async () => app.swagger())

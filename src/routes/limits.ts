@@ -45,7 +45,7 @@ export default async function limitsRoute (
       tags: ['hub'],
       security: [],
       operationId: 'getLimits',
-      summary: 'Every limit of this hub',
+      summary: 'Get every limit of this hub',
       querystring: noQuery,
       response: { 200: Published }
     }

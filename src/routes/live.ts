@@ -28,9 +28,9 @@ export default async function live (
     schema: {
       tags: ['sync'],
       operationId: 'streamChanges',
-      summary: 'Changes as they happen: server-sent events',
+      summary: 'Stream changes as server-sent events',
       description:
-        'Each event `changes` holds what GET /v1/sync answers with, and its id is the cursor. An event `problem` is the last one. The stream ends after ten minutes at most; an EventSource comes again by itself.',
+        'The data of each event `changes` is an answer of GET /v1/sync, and the id of the event is the cursor. After an event `problem` the stream ends. A stream lasts at most ten minutes; an EventSource reconnects by itself.',
       querystring: Type.Object({
         cursor: Type.Optional(SyncCursor),
         limit: operations(limits.syncOperations)

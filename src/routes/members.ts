@@ -16,7 +16,7 @@ const Invited = Type.Object({
   )
 }, {
   title: 'InvitationInput',
-  description: 'Whom to invite, and as what',
+  description: 'The user to invite, and the role',
   examples: [{ userId: 'bob', role: 'editor' }],
   additionalProperties: false
 })
@@ -45,7 +45,7 @@ export default async function members (app: FastifyInstance, { limits }: { limit
     schema: {
       ...inGroup,
       operationId: 'listMembers',
-      summary: 'Who is in a group',
+      summary: 'List the members of a group',
       querystring: pageQuery({}, limits.pageItems),
       response: { 200: pageOf(Member), ...problems }
     }
@@ -57,11 +57,11 @@ export default async function members (app: FastifyInstance, { limits }: { limit
     schema: {
       ...one,
       operationId: 'putMember',
-      summary: 'Change what a member may do',
-      description: 'A group keeps an owner: 409 LAST_OWNER.',
+      summary: 'Change the role of a member',
+      description: 'A group always has an owner: the last one cannot be demoted (409 LAST_OWNER).',
       body: Type.Object({ role: RoleName }, {
         title: 'MemberInput',
-        description: 'What the member may do from now on',
+        description: 'The new role of the member',
         examples: [{ role: 'editor' }],
         additionalProperties: false
       }),
@@ -80,9 +80,9 @@ export default async function members (app: FastifyInstance, { limits }: { limit
     schema: {
       ...one,
       operationId: 'deleteMember',
-      summary: 'Leave, or take a member out',
+      summary: 'Leave a group, or remove a member',
       description:
-        'Oneself may always go, others only an owner takes out. A group keeps an owner: 409 LAST_OWNER.',
+        'Every member may leave. Only an owner may remove another member. A group always has an owner: the last one cannot leave (409 LAST_OWNER).',
       response: gone
     }
   }, async (request, reply) => {
@@ -95,7 +95,7 @@ export default async function members (app: FastifyInstance, { limits }: { limit
     schema: {
       ...inGroup,
       operationId: 'listGroupInvitations',
-      summary: 'Who is invited to a group',
+      summary: 'List the invitations of a group',
       querystring: pageQuery({}, limits.pageItems),
       response: { 200: pageOf(Member), ...problems }
     }
@@ -107,9 +107,9 @@ export default async function members (app: FastifyInstance, { limits }: { limit
     schema: {
       ...inGroup,
       operationId: 'createInvitation',
-      summary: 'Invite someone of your tenant',
+      summary: 'Invite a user of your tenant',
       description:
-        'Also who never signed in: it is found then. For two weeks. Who is invited already is invited anew. Who has blocked you is not: 403 BLOCKED.',
+        'The user need not have signed in yet, and finds the invitation at the first sync. An invitation is valid for two weeks; inviting the same user again replaces it. If the user has blocked you, the answer is 403 BLOCKED.',
       querystring: noQuery,
       headers: idempotentWrite,
       body: Invited,
@@ -123,7 +123,7 @@ export default async function members (app: FastifyInstance, { limits }: { limit
   app.delete<OfOne>('/v1/groups/:groupId/invitations/:userId', {
     ...toOthers,
     config: manage,
-    schema: { ...one, operationId: 'deleteInvitation', summary: 'Take an invitation back', response: gone }
+    schema: { ...one, operationId: 'deleteInvitation', summary: 'Withdraw an invitation', response: gone }
   }, async (request, reply) => {
     const { group, params } = request
     await group.members.withdraw(params.userId, preconditionOf(request))
@@ -134,7 +134,7 @@ export default async function members (app: FastifyInstance, { limits }: { limit
     schema: {
       tags,
       operationId: 'listInvitations',
-      summary: 'Your invitations',
+      summary: 'List your invitations',
       querystring: pageQuery({}, limits.pageItems),
       response: { 200: pageOf(Invitation), ...problems }
     }
@@ -152,7 +152,7 @@ export default async function members (app: FastifyInstance, { limits }: { limit
     schema: {
       ...answer,
       operationId: 'acceptInvitation',
-      summary: 'Join the group',
+      summary: 'Accept an invitation and join the group',
       response: { 200: Membership, ...problems }
     }
   }, ({ services, params }): Promise<Static<typeof Membership>> => services.invitations.accept(params.id))

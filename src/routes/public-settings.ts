@@ -69,7 +69,7 @@ export default async function publicSettings (
     schema: {
       ...common,
       operationId: 'listPublicSettings',
-      summary: 'A page of public settings',
+      summary: 'List public settings',
       headers: conditionalRead,
       querystring: pageQuery({}, limits.pageItems),
       response: { 200: pageOf(PublicSetting), ...problems }
@@ -91,7 +91,7 @@ export default async function publicSettings (
     schema: {
       ...common,
       operationId: 'getPublicSetting',
-      summary: 'One public setting',
+      summary: 'Get a public setting',
       params: Type.Object({ publicId: Type.String({ pattern: PUBLIC_ID.source }) }),
       headers: conditionalRead,
       querystring: noQuery,

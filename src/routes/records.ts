@@ -72,7 +72,7 @@ export function recordRoutes<R extends TObject, I extends TObject> (
     schema: {
       ...all,
       operationId: `list${Kind}s`,
-      summary: `A page of ${resource}s`,
+      summary: `List ${resource}s`,
       querystring: pageQuery(query, pageItems),
       response: { 200: pageOf(item), ...problems }
     }
@@ -88,7 +88,7 @@ export function recordRoutes<R extends TObject, I extends TObject> (
         schema: {
           ...all,
           operationId: `create${Kind}`,
-          summary: `Add a ${resource}`,
+          summary: `Create a ${resource}`,
           querystring: noQuery,
           headers: idempotentWrite,
           body: input,
@@ -105,7 +105,7 @@ export function recordRoutes<R extends TObject, I extends TObject> (
       schema: {
         ...one,
         operationId: `get${Kind}`,
-        summary: `One ${resource}`,
+        summary: `Get a ${resource}`,
         headers: conditionalRead,
         response: { 200: record, ...problems }
       }

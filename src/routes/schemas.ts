@@ -12,45 +12,45 @@ export const ProblemBody = Type.Object({
   instance: Type.String({ description: 'The request id, as in X-Request-Id and the log' }),
   errorType: Type.Union(Object.keys(ERRORS).map((errorType) => Type.Literal(errorType)), {
     title: 'ErrorType',
-    description: 'What happened; stable'
+    description: 'What went wrong. These names do not change'
   }),
   errors: Type.Optional(Type.Array(Type.Object({
     pointer: Type.String({
       pattern: '^(?:$|/|params/|querystring/|headers/|line )',
       description:
-        'A JSON pointer into the body; `params/id`, `querystring/limit` or `headers/if-match` of the rest'
+        'The field: a JSON pointer into the body, or `params/id`, `querystring/limit`, `headers/if-match` and the like'
     }),
     detail: Type.String()
   }))),
   limit: Type.Optional(
     Type.Object({ name: Type.String(), value: Type.Number(), sent: Type.Optional(Type.Number()) }, {
-      description: 'The limit that was hit, as in /v1/limits'
+      description: 'The limit that was reached, by its name in /v1/limits'
     })
   ),
-  current: Type.Optional(Type.Unknown({ description: 'With 412: the record as it is now' })),
+  current: Type.Optional(Type.Unknown({ description: 'With 412: the current record' })),
   deleted: Type.Optional(Type.Boolean({ description: 'With 412: the record was deleted' })),
   results: Type.Optional(
     Type.Array(Type.Unknown(), {
       description:
-        'What stands in the way of each change of a push: 412 with current or deleted; 424 for those that have no part in it'
+        'Why the push was refused, change by change: 412 with current or deleted for a change that conflicts, 424 for the others'
     })
   ),
   written: Type.Optional(
     Type.Array(Type.Object({ n: Type.Integer(), changes: Type.Integer() }), {
       description:
-        'Of what ended early, as its right did: what it had written. A revert of change-set n undoes all of its changes'
+        'The change-sets that were written before the request lost its right and ended early. A revert of change-set n undoes all of its changes'
     })
   ),
-  snapshot: Type.Optional(Type.String({ description: 'With CURSOR_EXPIRED: where a snapshot begins' }))
+  snapshot: Type.Optional(Type.String({ description: 'With CURSOR_EXPIRED: the path of a new snapshot' }))
 }, { title: 'Problem' })
 
 export const problems = {
   '4xx': {
-    description: 'A problem that the client can mend',
+    description: 'A problem that the client can fix',
     content: { 'application/problem+json': { schema: ProblemBody } }
   },
   '5xx': {
-    description: 'A problem of the hub; the cause is in its log',
+    description: 'A problem of the hub. The cause is in its log',
     content: { 'application/problem+json': { schema: ProblemBody } }
   }
 }
@@ -60,7 +60,9 @@ export const pageOf = (item: TSchema & { title?: string }) =>
   Type.Object({
     items: Type.Array(item),
     cursor: Type.Optional(
-      Type.String({ description: 'Present when there may be more: pass it on unchanged' })
+      Type.String({
+        description: 'Present if there may be more items: send it unchanged with the next request'
+      })
     )
   }, item.title === undefined ? {} : { title: `${item.title}Page` })
 
@@ -73,16 +75,18 @@ export const pageQuery = (properties: Record<string, TSchema>, most: number): TO
   }, { additionalProperties: false })
 
 export const conditionalRead = Type.Object({
-  'if-none-match': Type.Optional(Type.String({ description: 'An ETag: 304 where the record is still that' }))
+  'if-none-match': Type.Optional(
+    Type.String({ description: 'An ETag. If it is still the current one, the answer is 304' })
+  )
 })
 const ifMatch = Type.Optional(Type.String({ description: 'The ETag that the record must have' }))
 const idempotencyKey = Type.Optional(
-  Type.String({ description: 'Repeat the request with the same key, and it happens once' })
+  Type.String({ description: 'A request that is repeated with the same key takes effect once' })
 )
 /** What a write takes: any header of these that its schema leaves out is refused (plugins/write-headers.ts). */
 export const conditionalWrite = Type.Object({
   'if-match': ifMatch,
-  'if-none-match': Type.Optional(Type.String({ description: '* : the record must not exist' })),
+  'if-none-match': Type.Optional(Type.String({ description: '`*`: the record must not exist' })),
   'idempotency-key': idempotencyKey
 })
 /** Of a record that is there. */

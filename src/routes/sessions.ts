@@ -9,13 +9,13 @@ import { conditionalWrite, idempotentWrite, noQuery, problems } from './schemas.
 
 const SessionBody = Type.Object({
   ...Session.properties,
-  lastSeenAt: Type.Optional({ ...Time, description: 'To five minutes' })
+  lastSeenAt: Type.Optional({ ...Time, description: 'When it was last used, accurate to five minutes' })
 }, { title: 'Session' })
 const SignedIn = Type.Object({
   session: SessionBody,
   deviceToken: Type.String({
     description:
-      'Shown this once. A Bearer token; or the password of Basic auth, with the user id as the name'
+      'Shown only once. Send it as a Bearer token, or as the password of Basic auth with the user id as the name'
   })
 }, { title: 'SignedIn' })
 type Input = Static<typeof SessionInput>
@@ -33,7 +33,7 @@ export default async function sessions (
     schema: {
       tags,
       operationId: 'listSessions',
-      summary: 'Your devices',
+      summary: 'List your devices and app passwords',
       querystring: noQuery,
       response: { 200: Type.Object({ items: Type.Array(SessionBody) }), ...problems }
     }
@@ -43,9 +43,9 @@ export default async function sessions (
     schema: {
       tags,
       operationId: 'createSession',
-      summary: 'Sign a device in, or make an app password',
+      summary: 'Sign a device in, or create an app password',
       description:
-        'The token is shown this once, so that an Idempotency-Key is refused: what got lost is deleted from the list.',
+        'The token is shown only once, so an Idempotency-Key is refused. If the answer is lost, revoke that session and create another.',
       querystring: noQuery,
       body: SessionInput,
       response: { 201: SignedIn, ...problems }
@@ -62,7 +62,7 @@ export default async function sessions (
       operationId: 'deleteSessions',
       summary: 'Sign out everywhere',
       description:
-        'All device tokens and app passwords end, your own as well. Tokens of your identity provider end when they end.',
+        'Revokes all your device tokens and app passwords, including the one that you use. Tokens of your identity provider stay valid until they expire.',
       querystring: noQuery,
       response: gone
     }
@@ -75,7 +75,7 @@ export default async function sessions (
     schema: {
       ...one,
       operationId: 'getSession',
-      summary: 'One device',
+      summary: 'Get a device or app password',
       response: { 200: SessionBody, ...problems }
     }
   }, async ({ services, params }, reply) => {
@@ -114,7 +114,7 @@ export default async function sessions (
     schema: {
       ...one,
       operationId: 'deleteSession',
-      summary: 'Sign a device out',
+      summary: 'Sign a device out, or revoke an app password',
       headers: idempotentWrite,
       response: gone
     }
@@ -128,16 +128,17 @@ export default async function sessions (
     schema: {
       tags,
       operationId: 'createPairing',
-      summary: 'A code that signs a new device in',
-      description: 'Eight letters, good once and for ten minutes, and for four wrong tries.',
+      summary: 'Create a pairing code for a new device',
+      description:
+        'The code has eight letters. It works once, for ten minutes, and stops working after four wrong tries.',
       querystring: noQuery,
       response: {
         201: Type.Object({
-          code: Type.String({ description: 'As XXXX-XXXX' }),
+          code: Type.String({ description: 'In the form XXXX-XXXX' }),
           expiresAt: Time,
           pairingUri: Type.String({
             description:
-              'Hub and code, to be shown as a QR code. The code alone where the hub has no PUBLIC_URL'
+              'The address of the hub and the code, to be shown as a QR code. If the hub has no PUBLIC_URL, it holds the code alone'
           })
         }, { title: 'Pairing' }),
         ...problems
@@ -158,20 +159,20 @@ export default async function sessions (
       tags,
       security: [],
       operationId: 'claimPairing',
-      summary: 'Sign this new device in by a code',
-      description: 'No token is needed. Wrong, used and expired codes look the same.',
+      summary: 'Sign a new device in with a pairing code',
+      description: 'Needs no token. The answer is the same for wrong, used and expired codes.',
       querystring: noQuery,
       body: Type.Object({
         code: Type.String({
           minLength: 8,
           maxLength: 32,
-          description: 'As it is shown; case, blanks and hyphens do not matter'
+          description: 'The code as it is shown. Case, blanks and hyphens do not matter'
         }),
         name: SessionInput.properties.name,
         platform: SessionInput.properties.platform
       }, {
         title: 'PairingClaim',
-        description: 'The code, and what the new device is called',
+        description: 'The code, and the name of the new device',
         examples: [{ code: 'BCDF-GHJK', name: 'Phone', platform: 'Android' }],
         additionalProperties: false
       }),

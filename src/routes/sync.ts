@@ -19,24 +19,26 @@ const Op = Type.Object({
   type: kinds(definitions),
   id: Type.String(),
   act: Type.Union(['put', 'delete', 'join', 'leave'].map((act) => Type.Literal(act)), {
-    description: '`join`: the space `group:{id}` begins; `leave`: drop it'
+    description:
+      '`join`: the user is now in the space `group:{id}`. `leave`: the user is no longer in it; delete your copy'
   }),
   rev: Type.Integer(),
-  record: Type.Optional(Type.Unknown({ description: 'With put and join: the record, as GET of it gives it' }))
+  record: Type.Optional(Type.Unknown({ description: 'With put and join: the record, as a GET returns it' }))
 }, { title: 'ChangeSetOperation' })
 
 const ChangeSetBody = Type.Object({
   space: Space,
   n: Type.Optional(
     Type.Integer({
-      description: 'The number of the change-set in its space: without a hole. Not in a snapshot'
+      description: 'The number of the change-set in its space. Numbers have no gap. Absent in a snapshot'
     })
   ),
   at: Type.Optional(Time),
   sessionId: Type.Optional(Type.String()),
   batch: Type.Optional(
     Type.Object({ id: Type.String(), part: Type.Integer(), parts: Type.Integer() }, {
-      description: 'Of a staged batch. Its parts follow each other, and are told of once all are there'
+      description:
+        'Present in a change-set of a staged batch. The parts of a batch follow each other, and are sent only once all of them are written'
     })
   ),
   ops: Type.Array(Op)
@@ -45,11 +47,15 @@ const ChangeSetBody = Type.Object({
 /** What a pull answers with, and what the events of a stream hold. */
 export const PulledBody = Type.Object({
   reset: Type.Optional(
-    Type.Literal(true, { description: 'Drop all that you hold: this is the first page of a snapshot' })
+    Type.Literal(true, {
+      description: 'Delete all records that you hold: this is the first page of a snapshot'
+    })
   ),
   changes: Type.Array(ChangeSetBody),
-  cursor: Type.String({ description: 'Pass it on unchanged, once the changes are kept' }),
-  more: Type.Boolean({ description: 'Pull again at once' })
+  cursor: Type.String({
+    description: 'Send it unchanged with the next pull, once you have stored the changes'
+  }),
+  more: Type.Boolean({ description: 'More changes are ready: pull again at once' })
 }, { title: 'Pulled' })
 
 /** A cursor can name a hundred groups. */
@@ -60,13 +66,13 @@ export const operations = (most: number) =>
       minimum: 1,
       maximum: most,
       default: Math.min(500, most),
-      description: 'Operations in an answer; a change-set is never cut'
+      description: 'How many operations an answer holds. A change-set is never split'
     })
   )
 
 const PushedBody = Type.Object({
   n: Type.Optional(
-    Type.Integer({ description: 'The number of the change-set; absent where there was nothing to do' })
+    Type.Integer({ description: 'The number of the change-set. Absent if there was nothing to change' })
   ),
   results: Type.Array(
     Type.Object({
@@ -110,7 +116,7 @@ const Change = {
       ifMatch: Type.Optional(
         Type.Integer({
           minimum: 0,
-          description: 'The revision that the record must have; 0: it must not exist'
+          description: 'The revision that the record must have. 0: the record must not exist'
         })
       )
     }, {
@@ -131,10 +137,10 @@ const PUSH_EXAMPLE = {
 }
 export const PushBody = Type.Object({
   changes: Changes,
-  confirm: Type.Optional(Type.Boolean({ description: 'That the push may delete more than half of a space' }))
+  confirm: Type.Optional(Type.Boolean({ description: 'Allows the push to delete more than half of a space' }))
 }, {
   title: 'Push',
-  description: 'Changes of one space: all of them, or none',
+  description: 'Changes of one space. Either all of them are applied, or none',
   examples: [PUSH_EXAMPLE],
   additionalProperties: false
 })
@@ -143,19 +149,24 @@ export const PushBody = Type.Object({
 export const BatchBody = Type.Object({
   id: PlainId,
   state: Type.Union(['open', 'committing', 'committed', 'stopped'].map((state) => Type.Literal(state)), {
-    description: '`stopped`: whoever committed it was no longer allowed to; what was written stays'
+    description:
+      '`stopped`: the user lost the right to write during the commit. What was written by then stays'
   }),
   space: Space,
-  changes: Type.Integer({ description: 'Staged so far' }),
+  changes: Type.Integer({ description: 'How many changes are staged' }),
   bytes: Type.Integer(),
-  committed: Type.Integer({ description: 'Of these committed' }),
+  committed: Type.Integer({ description: 'How many of them are committed' }),
   createdAt: Time,
   expiresAt: Type.String({
     format: 'date-time',
-    description: 'A batch that is not committed by then is abandoned'
+    description: 'If the batch is not committed by then, it is abandoned'
   }),
-  first: Type.Optional(Type.Integer({ description: 'The change-set of its first part, once committed' })),
-  last: Type.Optional(Type.Integer({ description: 'And of its last' }))
+  first: Type.Optional(
+    Type.Integer({ description: 'The number of the first change-set, once the batch is committed' })
+  ),
+  last: Type.Optional(
+    Type.Integer({ description: 'The number of the last change-set, once the batch is committed' })
+  )
 }, { title: 'Batch' })
 
 /** Everything of a user in step: pull what changed, push what one did. */
@@ -166,12 +177,16 @@ export default async function sync (app: FastifyInstance, { limits }: { limits: 
     schema: {
       tags,
       operationId: 'pullChanges',
-      summary: 'What changed since a cursor; without one, a snapshot',
+      summary: 'Pull the changes since a cursor, or a snapshot without one',
       querystring: Type.Object({
         cursor: Type.Optional(SyncCursor),
         limit: operations(limits.syncOperations),
         wait: Type.Optional(
-          Type.Integer({ minimum: 0, maximum: 25, description: 'Seconds to wait where nothing changed' })
+          Type.Integer({
+            minimum: 0,
+            maximum: 25,
+            description: 'Seconds to wait for a change if there is none yet'
+          })
         )
       }, { additionalProperties: false }),
       response: { 200: PulledBody, ...problems }
@@ -192,10 +207,12 @@ export default async function sync (app: FastifyInstance, { limits }: { limits: 
     schema: {
       tags,
       operationId: 'pushChanges',
-      summary: 'Apply changes, all or none',
+      summary: 'Push changes, all or none',
       description:
-        'At most 98, or 97 with an Idempotency-Key. With ?batch=true they are the first of a staged batch of up to 10,000, which is committed later: 201 and its state.',
-      querystring: Type.Object({ batch: Type.Optional(Type.Boolean({ description: 'Stage the changes' })) }, {
+        'A push has at most 98 changes, or 97 with an Idempotency-Key. With ?batch=true the changes begin a staged batch of up to 10,000, which is committed by a later request; the answer is 201 with the state of the batch.',
+      querystring: Type.Object({
+        batch: Type.Optional(Type.Boolean({ description: 'Stage the changes as the beginning of a batch' }))
+      }, {
         additionalProperties: false
       }),
       headers: idempotentWrite,

@@ -24,7 +24,7 @@ export default async function tenant (app: FastifyInstance, { limits }: { limits
     schema: {
       tags: ['hub'],
       operationId: 'getTenant',
-      summary: 'Who am I',
+      summary: 'Get your tenant, your user id and your usage',
       querystring: noQuery,
       response: { 200: WhoAmI, ...problems }
     }

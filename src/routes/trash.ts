@@ -13,20 +13,21 @@ const Kind = Type.Union(kinds.map(({ resource }) => Type.Literal(resource)))
 const Trashed = Type.Object({
   type: Kind,
   id: DottedId,
-  n: Type.Integer({ description: 'The change-set that deleted it' }),
+  n: Type.Integer({ description: 'The number of the change-set that deleted it' }),
   deletedAt: Time,
-  expiresAt: Type.String({ format: 'date-time', description: 'Until when it can be restored' }),
-  record: Type.Unknown({ description: 'What it was' })
+  expiresAt: Type.String({ format: 'date-time', description: 'It can be restored until then' }),
+  record: Type.Unknown({ description: 'The record as it was when it was deleted' })
 }, { title: 'TrashItem' })
 
 const RevertedBody = Type.Object({
-  n: Type.Integer({ description: 'The change-set that undoes it' }),
+  n: Type.Integer({ description: 'The number of the change-set that undoes it' }),
   results: Type.Array(
     Type.Object({
       type: Kind,
       id: DottedId,
       status: Type.Integer({
-        description: '200 restored, 204 deleted, 409 left as it is: edited, or changed since'
+        description:
+          '200: restored. 204: deleted. 409: not changed, because the change-set edited it, or because it was changed since'
       }),
       rev: Type.Optional(Type.Integer())
     })
@@ -42,7 +43,7 @@ export default async function trash (app: FastifyInstance, { limits }: { limits:
       tags,
       params: paramsOf(app),
       operationId: 'listTrash',
-      summary: 'What was deleted, the last first',
+      summary: 'List deleted records, the last deleted first',
       querystring: pageQuery({ type: Type.Optional(Kind) }, limits.pageItems),
       response: { 200: pageOf(Trashed), ...problems }
     }
@@ -52,8 +53,9 @@ export default async function trash (app: FastifyInstance, { limits }: { limits:
     schema: {
       tags,
       operationId: 'restoreRecord',
-      summary: 'Bring a deleted record back',
-      description: 'If-Match takes the number of the change-set that deleted it, as the trash has it: "7".',
+      summary: 'Restore a deleted record',
+      description:
+        'If-Match takes the number of the change-set that deleted the record, as the trash shows it: "7".',
       params: paramsOf(app, { type: Kind, id: DottedId }),
       querystring: noQuery,
       headers: matchingWrite,
@@ -73,7 +75,7 @@ export default async function trash (app: FastifyInstance, { limits }: { limits:
     schema: {
       tags,
       operationId: 'revertChange',
-      summary: 'Undo a change-set',
+      summary: 'Revert a change-set',
       params: paramsOf(app, { n: Type.Integer({ minimum: 1, maximum: 999_999_999_999 }) }),
       querystring: noQuery,
       headers: idempotentWrite,

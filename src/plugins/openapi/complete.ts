@@ -24,15 +24,15 @@ const GROUP = '/v1/groups/{groupId}'
 const text = (description: string) => ({ description, schema: { type: 'string' } })
 const number = (description: string) => ({ description, schema: { type: 'integer', format: 'int64' } })
 const HEADERS = {
-  'X-Request-Id': text('The request id: yours, where you sent one, or one of the hub'),
-  ETag: text('The entity tag: the revision of the record in quotes. For If-Match and If-None-Match'),
-  Location: text('The path of what was created'),
-  'Retry-After': number('Seconds to wait before the request is sent again'),
+  'X-Request-Id': text('The request id: the one that you sent, or one that the hub made'),
+  ETag: text('The entity tag: the revision of the record in quotes. Send it as If-Match or If-None-Match'),
+  Location: text('The path of the new resource'),
+  'Retry-After': number('Seconds to wait before you send the request again'),
   'WWW-Authenticate': text('With 401: what is wrong with the token'),
-  Allow: text('With 405: the methods that the path takes'),
-  RateLimit: text('The limit that is nearest, what is left of it, and seconds until it begins anew'),
-  'RateLimit-Policy': text('The limit as it is set'),
-  Link: text('Where to go on instead'),
+  Allow: text('With 405: the methods that the path supports'),
+  RateLimit: text('The limit that is nearest, what is left of it, and the seconds until it resets'),
+  'RateLimit-Policy': text('The limit, and the seconds that it counts for'),
+  Link: text('Where to continue instead'),
   'Content-Disposition': text('The name of the file')
 }
 /** What plugins/services.ts takes as a key. */
@@ -57,7 +57,7 @@ const PROBLEM_HEADERS = {
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
   200: 'Done',
   201: 'Created',
-  204: 'Done; there is nothing to say'
+  204: 'Done. The answer has no body'
 }
 
 /** Completes the operations of a document. @param problems the answers that every operation may give */

@@ -18,19 +18,22 @@ declare module 'fastify' {
 }
 
 /** In the order in which one reads them. */
-const TAGS = [{ name: 'bookmarks', description: 'Bookmarks and folders: yours, and those of your groups' }, {
+const TAGS = [{
+  name: 'bookmarks',
+  description: 'Bookmarks and folders of your own space and of your groups'
+}, {
   name: 'settings',
-  description: 'Values of any JSON under a name: yours, and those of your groups'
+  description: 'JSON values by name, in your own space and in your groups'
 }, {
   name: 'sync',
-  description: 'All of a user in step on every device: pull what changed, push what you did'
-}, { name: 'trash', description: 'What was deleted, and how to undo' }, {
+  description: 'Keeps the records of a user the same on every device: pull changes, push edits'
+}, { name: 'trash', description: 'Deleted records, and how to restore them' }, {
   name: 'groups',
   description: 'People who share a space: members, roles, invitations'
 }, { name: 'sessions', description: 'Devices, app passwords, and codes that sign a new device in' }, {
   name: 'public',
-  description: 'Settings that their owners made public: without a token'
-}, { name: 'hub', description: 'The hub itself: limits, health, who am I' }]
+  description: 'Settings that their owners made public. These routes need no token'
+}, { name: 'hub', description: 'The hub itself: its limits, its health, and who you are' }]
 
 /** The tenant's own scope, of the resource server in template.yaml. */
 export const TENANT_SCOPE = 'sync-hub/tenant'
@@ -50,7 +53,7 @@ export default fp<Options>(async (app, config) => {
         title: 'Sync Hub',
         version: VERSION,
         description:
-          "Settings and bookmarks of an app's users, in step on every device; every tenant walled off from every other. Errors are application/problem+json (RFC 9457).",
+          "Keeps the settings and bookmarks of an app's users the same on every device. No tenant can see or change the data of another. Errors are application/problem+json (RFC 9457).",
         license: { name: 'MIT', identifier: 'MIT' }
       },
       components: {
@@ -64,7 +67,7 @@ export default fp<Options>(async (app, config) => {
             type: 'http',
             scheme: 'basic',
             description:
-              'For programs that know nothing else: the user id, and an app password (POST /v1/sessions)'
+              'For programs that support nothing else: the user id and an app password (POST /v1/sessions)'
           },
           cognito: {
             type: 'oauth2',

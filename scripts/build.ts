@@ -19,14 +19,14 @@ const withoutElliptic: Plugin = {
 
 const USAGE = `npm run build: bundles the hub into dist/
 
-  dist/server.mjs       Node and container entry
-  dist/lambda.mjs       Lambda entry (handler: lambda.handler)
-  dist/authorizer.mjs   Lambda entry of the API's request authorizer (handler: authorizer.handler)
+  dist/server.mjs       the entry for Node and containers
+  dist/lambda.mjs       the entry for Lambda (handler: lambda.handler)
+  dist/authorizer.mjs   the entry for the API's request authorizer on Lambda (handler: authorizer.handler)
   dist/client.mjs       the client, for browsers and Node
-  dist/client/          the same as a package to install, @sync-hub/client, with its types (not with --hub)
-  dist/docs/            files of the /docs page
+  dist/client/          the client as a package to install, @sync-hub/client, with its types (not with --hub)
+  dist/docs/            the files of the /docs page
 
-The bundles need no node_modules; the embedded store of local mode is looked up at run time.`
+The bundles need no node_modules; local mode finds its embedded store at run time.`
 
 if (process.argv.includes('--help')) {
   console.log(USAGE)

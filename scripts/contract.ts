@@ -7,16 +7,16 @@ import { parseArgs } from 'node:util'
 import { startServer } from '../test/harness/server.ts'
 
 const USAGE =
-  `npm run contract: asks a hub on loopback what its OpenAPI document allows, and what it does not (Schemathesis)
+  `npm run contract: sends a hub on loopback requests that its OpenAPI document allows, and others (Schemathesis)
 
   npm run contract -- [--examples 5] [--seconds 300] [--seed 1]
 
-  --examples  tries for each operation
-  --seconds   the fuzzing ends after that
-  --seed      of the tries
+  --examples  how many requests to try for each operation
+  --seconds   how long to try at most
+  --seed      the seed of the requests
 
-Needs dist/ (npm run build) and Schemathesis: pip install schemathesis, on the PATH or named by SCHEMATHESIS. Where it is
-not there, that is said, and the exit code is 0: nothing was found out.`
+Needs dist/ (npm run build) and Schemathesis (pip install schemathesis), on the PATH or named by SCHEMATHESIS. Without
+Schemathesis the command says so, tests nothing, and exits with 0.`
 
 /**
  * What the checks do not know. Requests that fit the schemas may still be refused: cursors are sealed, If-Match names a

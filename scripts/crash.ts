@@ -10,9 +10,10 @@ const USAGE =
 
   npm run crash -- [--points 200] [--writers 8] [--lanes 2]
 
-Each point starts the hub on the same DATA_DIR, writes until a random moment, sends kill -9, starts it again and reads
-every record that was acknowledged; meanwhile people come and go in a group, and its two sides are compared. Lanes are
-hubs beside each other, which share the points. Exit code 1 if one is lost, or the sides differ. Needs dist/ (npm run build).`
+At each point the command starts the hub on the same DATA_DIR, writes until a random moment, sends kill -9, starts the
+hub again and reads every acknowledged record. Meanwhile users join and leave a group, and the command compares both
+sides of each membership. Lanes are hubs that run at the same time and share the points. Exits with 1 if a record is
+lost or the sides differ. Needs dist/ (npm run build).`
 
 const { values: { points, writers, lanes, help } } = parseArgs({
   options: {

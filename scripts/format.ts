@@ -3,13 +3,13 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { createContext } from '@dprint/formatter'
 import { getPath } from '@dprint/typescript'
 
-const USAGE = `npm run format: lays out all TypeScript as dprint.json says
+const USAGE = `npm run format: formats all TypeScript by the rules of dprint.json
 
   npm run format -- [--check] [FILE ...]
 
-  --check  changes nothing; names what is not laid out so, and then exits with 1
+  --check  changes nothing; names the files that are not formatted, and exits with 1 if there are any
 
-Without files: all that git knows of, and new ones that it does not ignore.`
+Without FILE: every file that git tracks, and new files that it does not ignore.`
 
 const [flags, named] = [process.argv.slice(2).filter((word) => word.startsWith('--')),
   process.argv.slice(2).filter((word) => !word.startsWith('--'))]

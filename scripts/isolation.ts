@@ -20,17 +20,17 @@ const USAGE = `npm run isolation: proves the four walls at full size, and prints
 
   npm run isolation -- [--sample] [--suites iam,matrix] [--all] [--jobs 2] [--no-mutants]
 
-  The suites run behind the policies of template.yaml (LOCAL_IAM), the tests of isolation at full size; then the planted
-  isolation bugs. Takes under ten minutes on two quiet cores.
+  The suites run behind the policies of template.yaml (LOCAL_IAM), and the tests of isolation run at full size. The planted
+  isolation bugs follow. Takes under ten minutes on two quiet cores.
 
-  --sample      the sizes of npm test instead
-  --suites      only these test files
-  --all         also what is about faults and deaths: ${[...ELSEWHERE].join(', ')}
-  --jobs        suites, and planted bugs, beside each other
-  --no-mutants  without the planted bugs
+  --sample      use the sizes of npm test instead
+  --suites      run only these test files
+  --all         also run the suites about faults and deaths: ${[...ELSEWHERE].join(', ')}
+  --jobs        how many suites, and planted bugs, run at the same time
+  --no-mutants  leave out the planted bugs
 
-Progress goes to standard error, a line for each suite; the report to standard output. Exit code 1 where anything
-failed, leaked, was denied to the product or survived: what it was is named at the end.`
+Progress goes to standard error, a line for each suite; the report goes to standard output. Exits with 1 if a test failed,
+something leaked, a call of the hub was denied, or a planted bug survived. The end of the report names it.`
 
 const WALLS = `| wall | what it is | proven alone by |
 |---|---|---|

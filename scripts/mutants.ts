@@ -7,18 +7,18 @@ import { parseArgs } from 'node:util'
 import { MUTANTS, placesOf, PROMISES, type Mutant } from './mutants/list.ts'
 
 const USAGE =
-  `npm run mutants: plants known bugs, one at a time, in a copy of the project, and runs the suite that should notice
+  `npm run mutants: plants known bugs, one at a time, in a copy of the project, and runs the suite that should catch each
 
   npm run mutants -- [--promise isolation] [--suite iam] [--only text] [--jobs 2] [--passed]
 
-  --promise  only those that break it: writes, changes, fidelity, isolation, secrecy or load; may be given several times
-  --suite    only those that this suite must notice; may be given several times
-  --only     only those whose name holds the text
-  --jobs     copies beside each other
-  --passed   the suites are known to pass as they are: they are not run without a bug first
+  --promise  only bugs that break this promise: writes, changes, fidelity, isolation, secrecy or load; may be repeated
+  --suite    only bugs that this suite must catch; may be repeated
+  --only     only bugs whose name contains the text
+  --jobs     how many copies run at the same time
+  --passed   do not run the suites without a bug first, because they are known to pass
 
-Every suite must pass unchanged first; a mutant that its suite does not notice, or that no longer fits the code, is a
-failure (exit code 1). Prints a table; a suite that a bug only keeps from ending is named there.`
+Every suite must first pass without a bug. A bug that its suite does not catch, or that no longer fits the code, is a
+failure (exit code 1). Prints a table, which also names a suite that a bug only kept from ending.`
 
 const { values: { promise = [...PROMISES], suite, only = '', jobs, passed, help } } = parseArgs({
   options: {

@@ -6,14 +6,14 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
 const USAGE =
-  `npm run openapi:check: lints openapi.json, and compiles the clients that two generators make of it
+  `npm run openapi:check: lints openapi.json, and compiles the clients that two generators make from it
 
   Redocly CLI      its recommended rules: 0 errors, 0 warnings
   TypeScript       openapi-typescript, compiled with --strict
   Python           openapi-python-client: every operation is in the client, and every module of it can be imported
 
-The tools are fetched into a temporary folder by npm and pip, in the versions named here. Python is left out, and said to
-be, where there is no python3.`
+npm and pip fetch the tools into a temporary folder, in the versions named here. Without python3 the command leaves out
+Python, and says so.`
 
 const [REDOCLY, TYPESCRIPT, PYTHON] = ['@redocly/cli@2.77.0', 'openapi-typescript@7.13.0',
   'openapi-python-client==0.29.1']

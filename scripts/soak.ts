@@ -7,12 +7,12 @@ const USAGE = `npm run sync:soak: many more trials of sync than npm test has tim
   npm run sync:soak -- [--trials 10000] [--operations 100000] [--seed N]
 
   --trials      random histories of writers, devices, batches, joins, deaths and expiries, each with faults between SDK
-                and store; after quiet every replica has to equal the server
+                and store; once writes stop, every replica must equal the server
   --operations  writes of 16 writers to one space through two hubs, while 8 devices listen
-  --seed        of a run to repeat; a failure names it
+  --seed        the seed of a run to repeat; a failure names its seed
 
-About half a second for a trial, and 30 ms for an operation, of one core. A trial that finds something says so
-at once; the figures come at the end. Exit code 1 where anything was missed, lost or doubled.`
+A trial takes about half a second of one core, and an operation 30 ms. A trial that finds something says so at once; the
+figures come at the end. Exits with 1 if anything was missed, lost or doubled.`
 
 const { values: { trials, operations, seed, help } } = parseArgs({
   options: {

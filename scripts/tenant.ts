@@ -4,16 +4,16 @@ import { tenants } from '../src/operations/tenants.ts'
 import { loadConfig } from '../src/config.ts'
 import { openClient } from '../src/store/client.ts'
 
-const USAGE = `npm run tenant: suspends a tenant, or lets it in again; every hub holds to it within 5 seconds
+const USAGE = `npm run tenant: suspends a tenant, or ends its suspension; every hub follows within 5 seconds
 
-  npm run tenant -- suspend acme                                    of the hub that runs in local mode
+  npm run tenant -- suspend acme                                    in the hub that runs in local mode
   npm run tenant -- resume acme --table hub-Table --region eu-west-1   in AWS, with your own credentials
 
   --url      the local hub, default http://127.0.0.1:$PORT (3000)
   --table    the DynamoDB table; your credentials need dynamodb:PutItem on its OPS# rows (the OperatorRole has it)
   --region   the table's region, default $AWS_REGION
 
-A suspended tenant's requests are answered 403 TENANT_SUSPENDED. Its data is kept.`
+The hub answers the requests of a suspended tenant with 403 TENANT_SUSPENDED, and keeps its data.`
 
 const { values, positionals: [verb, tenantId] } = parseArgs({
   allowPositionals: true,

@@ -6,7 +6,7 @@ const USAGE = `npm run -s token: prints an access token of the hub that runs in 
 
   --tenant   default "default"      --url   the hub, default http://127.0.0.1:$PORT (3000)
   --user     default "demo"         --id    print the id token instead
-  --role     may be given several times`
+  --role     may be repeated`
 
 const { values } = parseArgs({
   options: {

@@ -10,17 +10,17 @@ import { createLocalIssuer } from '../../src/local/issuer.ts'
 import { openClient } from '../../src/store/client.ts'
 
 const USAGE =
-  `npm run bench:bookmarks: how long imports, exports and searches take, and how long they keep others waiting
+  `npm run bench:bookmarks: measures imports, exports and searches, and how long they block the event loop
 
   npm run -s bench:bookmarks -- [--links 5000] [--most 50000] [--queries 300]
 
-  --links    in the file that is imported first
-  --most     bookmarks in the space that is searched: files of 10,000 are imported until it holds them
-  --queries  of each kind of search
+  --links    how many links the first imported file has
+  --most     how many bookmarks the searched space has; files of 10,000 are imported until it holds them
+  --queries  how many searches of each kind
 
-One process with an embedded store in memory; requests through inject, without a network. CPU is that of
-the process, without the store's. The delay is the longest time in which the event loop did nothing else: on a machine
-that others use, also their time. The table goes to standard output, progress to standard error.`
+There is one process with an embedded store in memory. Requests go through inject, without a network. CPU is that of the
+process, without the store's. The delay is the longest time in which the event loop did nothing else; on a shared machine
+it includes the time of other programs. The table goes to standard output, progress to standard error.`
 
 const WORDS =
   'apple river stone music garden winter travel coffee engine silver market window planet doctor forest bridge camera butter circle dragon filter guitar hammer island jungle kitchen ladder magnet needle orange pencil rabbit saddle tunnel violet walnut yellow zipper anchor basket'

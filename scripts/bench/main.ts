@@ -9,8 +9,7 @@ import { ALL, amountOf, drive, OPERATIONS, USERS, verify, type Operation } from 
 import { renderTable, type Result } from './table.ts'
 import { SERVERS, startServer, type Server, type ServerName } from './servers.ts'
 
-const USAGE =
-  `npm run bench: what the hub costs, beside two other servers that do the same work on the same store
+const USAGE = `npm run bench: compares the hub with two other servers that do the same work on the same store
 
   npm run -s bench -- [--rounds 5] [--amount 1000] [--connections 16] [--only hub,put ...]
 
@@ -18,12 +17,12 @@ const USAGE =
   plain    Express and the AWS SDK, as one would write it in an afternoon (scripts/bench/plain.ts)
   limit    node:http and hand-signed calls, nothing else (scripts/bench/limit.ts)
 
-  --rounds       each measures every operation on every server in turn; the table has medians
-  --amount       requests a measurement; a quarter of it for lists
-  --connections  kept open at once, each waiting for its answer before it asks again
-  --only         servers (hub, plain, limit) or operations (put, get, list), with commas
+  --rounds       how many rounds; each measures every operation on every server in turn, and the table has medians
+  --amount       requests in a measurement; a quarter of it for lists
+  --connections  how many connections are open; each waits for its answer before it sends the next request
+  --only         servers (hub, plain, limit) or operations (put, get, list), separated by commas
 
-The table goes to standard output, progress to standard error. Exit code 1 where an answer was not 2xx or a bookmark
+The table goes to standard output, progress to standard error. Exits with 1 if an answer was not 2xx or a bookmark
 did not read back as it was written. Everything stays on 127.0.0.1 and in a temporary directory that is removed.`
 
 interface Plan {

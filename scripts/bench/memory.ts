@@ -9,16 +9,16 @@ import { createTable } from '../../src/local/create-table.ts'
 import { freePort, startEmbeddedStore } from '../../src/local/embedded-store.ts'
 import { createLocalIssuer } from '../../src/local/issuer.ts'
 
-const USAGE = `npm run bench:memory: what a process takes in memory for what is heavy
+const USAGE = `npm run bench:memory: measures the memory of a process under heavy requests
 
   npm run -s bench:memory -- [--megabytes 49] [--runs 24] [--readers 20]
 
-  --megabytes  of JSON in the space that is searched, in bookmarks of 1 KB
-  --runs       dry runs of a file of 9 MB at once
-  --readers    of exports, which read nothing for a while
+  --megabytes  the size of the searched space as JSON, in bookmarks of 1 KB
+  --runs       how many dry runs of a file of 9 MB run at once
+  --readers    how many clients read exports, and pause for a while
 
-One process with at most 1 GB of heap, with an embedded store in memory. "peak" is the most that was resident,
-looked at every 20 ms; "after" what is left after a garbage collection. The table goes to standard output.`
+There is one process with at most 1 GB of heap, and an embedded store in memory. "peak" is the largest resident size,
+sampled every 20 ms; "after" is the size after a garbage collection. The table goes to standard output.`
 
 const { values: { megabytes, runs, readers, help } } = parseArgs({
   options: {

@@ -10,17 +10,19 @@ import { quantile } from './load.ts'
 import { startServer } from './servers.ts'
 
 const USAGE =
-  `npm run bench:load: 20 quiet tenants beside each kind of abuse, and five times what the hub can do
+  `npm run bench:load: measures 20 quiet tenants during each kind of abuse, and under five times the load that the hub can serve
 
   npm run -s bench:load -- [--seconds 10] [--only search,overload]
 
-  --seconds  of each measurement, 2 to 15
-  --only     measurements whose names hold one of these texts: ${Object.keys(ABUSES).join(', ')}, overload
+  --seconds  the length of each measurement, 2 to 15
+  --only     only measurements whose names contain one of these texts: ${
+    Object.keys(ABUSES).join(', ')
+  }, overload
 
-dist/server.mjs in local mode, in a process of its own (npm run build first), on 127.0.0.1. Each quiet tenant gets one
-bookmark twice a second, at times that do not wait for answers; latencies count from those times. Memory is the
-most that the hub's process held. Where there is taskset, the hub is pinned to CPU 0, store and load to CPU 1. The table
-goes to standard output, progress to standard error. Exit code 1 where a quiet tenant saw an error.`
+The hub is dist/server.mjs in local mode (npm run build first), in a process of its own on 127.0.0.1. Each quiet tenant
+gets one bookmark twice a second, at fixed times that do not wait for answers; latencies count from those times. Memory
+is the most that the hub's process held. If there is taskset, the hub is pinned to CPU 0, and store and load to CPU 1. The
+table goes to standard output, progress to standard error. Exits with 1 if a quiet tenant saw an error.`
 
 const QUIET = 20
 const PER_SECOND = 40

@@ -10,12 +10,14 @@ import { freePort, startEmbeddedStore } from '../../src/local/embedded-store.ts'
 import { createLocalIssuer } from '../../src/local/issuer.ts'
 import { openClient } from '../../src/store/client.ts'
 
-const USAGE = `npm run bench:sync: how soon a change is told, and how the cost of a pull grows with a space
+const USAGE =
+  `npm run bench:sync: how soon a change reaches a listener, and how the cost of a pull grows with a space
 
   npm run -s bench:sync -- [--changes 200] [--records 1000,50000]
 
-  --changes  told to a stream of events and to a long poll, in turn; the table has medians and 99th percentiles
-  --records  sizes of the spaces, with commas; in each 50 records are edited and pulled
+  --changes  how many changes to send to an event stream and to a long poll, in turn; the table has medians and 99th
+             percentiles
+  --records  the sizes of the spaces, separated by commas; in each, 50 records are edited and pulled
 
 One process on 127.0.0.1 with an embedded store in memory. Tables go to standard output, progress to standard error.`
 

@@ -1124,7 +1124,7 @@ export const MUTANTS: readonly Mutant[] = [
     suite: 'operations',
     file: 'src/plugins/problems.ts',
     find:
-      "if (failure === 'denied') return new Problem('UNAUTHORIZED_ACCESS', 'This is not yours to read or write.')",
+      "if (failure === 'denied') return new Problem('UNAUTHORIZED_ACCESS', 'You may not read or write this.')",
     replace: "if (failure === 'denied') return new Problem('NOT_FOUND', 'There is nothing here.')"
   },
   {

@@ -36,7 +36,7 @@ export interface LocalIssuer {
 /** A page in a browser can make its own name lead to 127.0.0.1; the Host header then still tells. */
 export async function loopbackOnly ({ headers: { host } }: FastifyRequest): Promise<void> {
   if (host === undefined || !LOOPBACK_HOST.test(host)) {
-    throw new Problem('UNAUTHORIZED_ACCESS', 'This answers on loopback names only.')
+    throw new Problem('UNAUTHORIZED_ACCESS', 'This hub answers only on loopback names.')
   }
 }
 

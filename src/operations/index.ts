@@ -44,7 +44,7 @@ export function createOperations (
       if (await this.statusOf(tenantId) === 'suspended') {
         throw new Problem(
           'TENANT_SUSPENDED',
-          'This tenant is suspended; its data is kept. Ask whoever runs this hub.'
+          'This tenant is suspended, and its data is kept. Ask the operator of this hub.'
         )
       }
     },

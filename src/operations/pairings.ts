@@ -121,5 +121,5 @@ function refused (error: unknown): false {
 export const pairingFailed = () =>
   new Problem(
     'PAIRING_FAILED',
-    'The code is wrong, used, or no longer good. Make a new one on a device that is signed in.'
+    'The code is wrong, used or expired. Create a new one on a device that is signed in.'
   )

@@ -35,7 +35,7 @@ export function assertIdentity (
   { headers: { 'content-encoding': coding = 'identity' } }: FastifyRequest
 ): void {
   if (coding.toLowerCase() !== 'identity') {
-    throw new Problem('UNSUPPORTED_MEDIA_TYPE', 'Bodies are taken without a Content-Encoding.')
+    throw new Problem('UNSUPPORTED_MEDIA_TYPE', 'Send the body without a Content-Encoding.')
   }
 }
 
@@ -54,7 +54,7 @@ function assertMediaType (request: FastifyRequest): void {
   assertIdentity(request)
   const charset = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(type)?.[1]
   if (charset !== undefined && !/^utf-?8$/i.test(charset)) {
-    throw new Problem('UNSUPPORTED_MEDIA_TYPE', 'JSON is UTF-8 (RFC 8259, section 8.1); send it as that.')
+    throw new Problem('UNSUPPORTED_MEDIA_TYPE', 'Send the JSON as UTF-8 (RFC 8259, section 8.1).')
   }
 }
 

@@ -27,7 +27,7 @@ export default fp(async (app) => {
       index % 2 === 0 && name.toLowerCase() === 'host'
     ).length
     if (hosts > 1 || (hosts === 0 && raw.httpVersion === '1.1')) {
-      throw new Problem('MALFORMED_REQUEST', `The request has ${hosts} Host headers; it needs one.`)
+      throw new Problem('MALFORMED_REQUEST', `The request has ${hosts} Host headers; it must have one.`)
     }
   })
 }, { name: 'headers' })

@@ -38,10 +38,10 @@ export default fp(async (app) => {
     const methods = methodsOf(url.split('?', 1)[0]!)
     // Where the router does not take a path for what it looks like, there is none.
     if (methods.size === 0 || methods.has(method)) {
-      return new Problem('NOT_FOUND', 'There is no such route; /openapi.json lists them all.')
+      return new Problem('NOT_FOUND', 'There is no such route. /openapi.json lists all routes.')
     }
     const allow = [...methods].sort().join(', ')
-    return new Problem('METHOD_NOT_ALLOWED', `${method} is not for this path; it takes ${allow}.`, {
+    return new Problem('METHOD_NOT_ALLOWED', `The path does not support ${method}. It supports ${allow}.`, {
       headers: { allow }
     })
   }

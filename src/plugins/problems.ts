@@ -81,7 +81,7 @@ export function toProblem (error: unknown, request?: FastifyRequest): Problem {
   }
   if (validation !== undefined) return invalid(validation, validationContext ?? 'body')
   const failure = storeFailure(error)
-  if (failure === 'denied') return new Problem('UNAUTHORIZED_ACCESS', 'This is not yours to read or write.')
+  if (failure === 'denied') return new Problem('UNAUTHORIZED_ACCESS', 'You may not read or write this.')
   if (failure === 'away') {
     return new Problem('STORE_UNAVAILABLE', 'The store did not answer in time.', { retryAfter: 1 })
   }

@@ -103,7 +103,7 @@ function assertDevice ({ identity, method, routeOptions: { url = '' } }: Fastify
   if (isApp && WRITES.has(method) && !OF_APPS.test(url)) {
     throw new Problem(
       'UNAUTHORIZED_ACCESS',
-      'An app password reads, and writes records; people and devices are for a device that is signed in.'
+      'An app password can only read, and write records. To change people or devices, use a device that is signed in.'
     )
   }
 }

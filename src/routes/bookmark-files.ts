@@ -140,7 +140,7 @@ export default async function bookmarkFiles (
         if (!TYPES.has(mediaTypeOf(request))) {
           throw new Problem(
             'UNSUPPORTED_MEDIA_TYPE',
-            `Send the file itself as ${[...TYPES].join(', ')}; no form.`
+            `Send the file itself, not a form, as ${[...TYPES].join(', ')}.`
           )
         }
         return readFileBody(payload, limits.importBytes)

@@ -94,7 +94,7 @@ export default async function bookmarks (
     item: Found,
     filter: ({ sort, q, ...filter }) => {
       if (sort !== undefined && q !== undefined) {
-        throw new Problem('VALIDATION_FAILED', 'A search has an order of its own: leave sort out.', {
+        throw new Problem('VALIDATION_FAILED', 'A search has its own order: leave out sort.', {
           errors: [{ pointer: 'querystring/sort', detail: 'does not go with q' }]
         })
       }

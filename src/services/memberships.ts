@@ -22,7 +22,7 @@ export function assertMay (role: Role, action: Action): void {
   if ((PERMISSIONS[action] as readonly Role[]).includes(role)) return
   throw new Problem(
     'UNAUTHORIZED_ACCESS',
-    `A ${role} of a group can't do this; ${PERMISSIONS[action].join(' and ')} can.`
+    `A member with the role ${role} can't do this. The role must be ${PERMISSIONS[action].join(' or ')}.`
   )
 }
 

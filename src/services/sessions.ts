@@ -87,7 +87,7 @@ export function sessions (context: Context) {
           if (active > limits.userSessions) {
             throw new Problem(
               'LIMIT_REACHED',
-              `You have ${limits.userSessions} sessions, which is the most; delete one first.`,
+              `You have ${limits.userSessions} sessions, the most that a user may have. Delete one first.`,
               { limit: { name: 'userSessions', value: limits.userSessions, sent: active } }
             )
           }

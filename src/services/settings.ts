@@ -15,7 +15,7 @@ export function settings (context: Context): Settings {
       if (value === undefined) {
         throw new Problem(
           'VALIDATION_FAILED',
-          'A setting keeps its value; delete the setting, or PUT null.',
+          'A setting must have a value. Delete the setting, or PUT null.',
           { errors: [{ pointer: '/value', detail: "can't be removed" }] }
         )
       }

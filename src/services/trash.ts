@@ -190,7 +190,7 @@ export function trash (context: Context) {
       if (idempotency !== undefined && (entry.ops.length >= MAX_CHANGES || entry.batch !== undefined)) {
         throw new Problem(
           'VALIDATION_FAILED',
-          `Change-set ${n} is too large to be undone with an Idempotency-Key; send none: what is undone can't be undone twice.`,
+          `Change-set ${n} is too large to be undone with an Idempotency-Key. Send none: a change-set can't be undone twice.`,
           { errors: [{ pointer: 'headers/idempotency-key', detail: 'leaves no room in the transaction' }] }
         )
       }
@@ -205,7 +205,7 @@ export function trash (context: Context) {
           if (changes.length > 0) return commitAll(context, { changes })
           throw new Problem(
             'NOT_REVERTIBLE',
-            'Nothing of the change-set can be undone; "results" tells why.',
+            'Nothing of the change-set can be undone; "results" says why.',
             {
               results: entry.ops.map(({ type, id }, index) => ({
                 type,

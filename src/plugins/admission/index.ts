@@ -91,7 +91,7 @@ function bodyBytesOf ({ headers }: FastifyRequest): number {
 }
 
 const overloaded = (name: keyof Limits, value: number) =>
-  new Problem('OVERLOADED', 'The hub has more to do than it can. Come again in a second.', {
+  new Problem('OVERLOADED', 'The hub has too many requests. Try again in a second.', {
     retryAfter: 1,
     limit: { name, value }
   })

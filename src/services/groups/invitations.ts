@@ -57,9 +57,9 @@ export async function invite (
         if (row.closing === true) throw notFound('group')
         const known = isLive(found) ? found as MemberRow : undefined
         if (known?.state === 'active') {
-          throw new Problem('ALREADY_MEMBER', 'The user is in the group already.')
+          throw new Problem('ALREADY_MEMBER', 'The user is already in the group.')
         }
-        if (isLive(blocked)) throw new Problem('BLOCKED', 'The user takes no invitations from you.')
+        if (isLive(blocked)) throw new Problem('BLOCKED', 'The user has blocked you.')
         if (known === undefined) {
           assertWithin(
             'groupInvitations',

@@ -103,7 +103,7 @@ export function moved (
   if (after.owners < 1) {
     throw new Problem(
       'LAST_OWNER',
-      'A group keeps an owner. Make someone else an owner first, or delete the group.'
+      'A group must have an owner. Make another member an owner first, or delete the group.'
     )
   }
   return written(KIND.group, row.id, row, { ...contentOf(row), ...further, ...after })

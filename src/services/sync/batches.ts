@@ -142,7 +142,7 @@ export function batches (context: Context) {
       const staged = sum(batch.sizes)
       await assertOpen(batch)
       if (offset !== staged) {
-        throw new Problem('BATCH_STATE', `The batch has ${staged} changes; go on from there.`, {
+        throw new Problem('BATCH_STATE', `The batch has ${staged} changes; continue from there.`, {
           current: await status(batch)
         })
       }

@@ -120,7 +120,7 @@ export async function refused (
   })
   return new Problem(
     'PRECONDITION_FAILED',
-    `${failed.length} of ${changes.length} changes do not fit the records as they are ("results" tells which); nothing was applied.`,
+    `${failed.length} of ${changes.length} changes do not fit the records as they are ("results" says which); nothing was applied.`,
     { results }
   )
 }

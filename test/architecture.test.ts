@@ -155,7 +155,7 @@ t.test('every registry is complete', (t) => {
 })
 
 /** Files that are longer than a file should be, and how long they may be: to be split, never to be added to. */
-const LONG = new Map([['src/engine/writer.ts', 301], ['src/services/bookmarks/import/plan.ts', 253], [
+const LONG = new Map([['src/engine/writer.ts', 277], ['src/services/bookmarks/import/plan.ts', 253], [
   'src/services/trash.ts',
   262
 ]])

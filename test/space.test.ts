@@ -225,7 +225,9 @@ t.test('the bytes and records of HEAD are always those of the records', async (t
           bytes: items.reduce(
             (sum: number, item: unknown) => sum + Buffer.byteLength(JSON.stringify(item)),
             0
-          )
+          ),
+          stagedBatches: 0,
+          stagedBytes: 0
         })
       }
     ),

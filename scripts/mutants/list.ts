@@ -1473,8 +1473,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'each stream reads the change-sets for itself',
     suite: 'shared-reads',
     file: 'src/engine/shared-reads.ts',
-    find: 'if (known === undefined) return walk()',
-    replace: 'if (known !== -1) return walk()'
+    find: 'if (known === undefined) return read()',
+    replace: 'if (known !== -1) return read()'
   },
   {
     promise: 'load',
@@ -1497,8 +1497,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'who asks anew is told what others were told before',
     suite: 'shared-reads',
     file: 'src/engine/shared-reads.ts',
-    find: 'if (known === undefined) return walk()',
+    find: 'if (known === undefined) return read()',
     replace:
-      'const seen = kept.get(key)\n if (seen !== undefined) return seen\n if (known === undefined) return walk()\n'
+      'const seen = kept.get(key)\n if (seen !== undefined) return seen\n if (known === undefined) return read()\n'
   }
 ]

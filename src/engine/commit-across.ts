@@ -2,10 +2,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Problem } from '../errors.ts'
 import { transact } from '../store/transact.ts'
 import { Superseded, type Outcome, type SpaceHead, type Write } from './change.ts'
-import { emptyHead, opening, outcomeUnderKey, plan, repeated, type Rules } from './plan.ts'
+import { emptyHead, opening, outcomeUnderKey, plan, repeated, type SpaceRules } from './plan.ts'
 import { readHead } from './rows.ts'
 import { parseIdempotency } from './idempotency-rows.ts'
-import type { StagedCommits } from './staged.ts'
+import type { StagedCommits } from './index.ts'
 
 /**
  * How often a commit is refused before it gives up, and how long it waits for a staged batch: together some
@@ -28,7 +28,7 @@ const MAX_PAUSE_MS = 500
 export async function commitAcross (
   writes: readonly Write[],
   staged: StagedCommits,
-  rules: Rules,
+  rules: SpaceRules,
   now: () => number,
   committed: (write: Write, n: number) => void
 ): Promise<Outcome> {

@@ -1,6 +1,6 @@
 import { Problem, type Fault } from '../errors.ts'
-import type { SpaceContext } from './context.ts'
-import { MAX_CHANGES, type Change, type Outcome, type Write } from './change.ts'
+import type { Commits } from './index.ts'
+import { MAX_CHANGES } from './change.ts'
 
 /**
  * Commits changes of the context's space as one change-set, together with what has to hold for the folders
@@ -9,11 +9,7 @@ import { MAX_CHANGES, type Change, type Outcome, type Write } from './change.ts'
  * @throws as `Writer.commit`, and Problem FOLDER_CYCLE, VALIDATION_FAILED for a folder that can't be where
  *   it is put
  */
-export async function commit (
-  context: SpaceContext,
-  write: Pick<Write, 'changes' | 'guarded' | 'brief'>,
-  pointerOf: (change: Change) => string = () => ''
-): Promise<Outcome> {
+export const commit: Commits['commit'] = async (context, write, pointerOf = () => '') => {
   const { store, space, sessionId, idempotency, writer, rules } = context
   const conditions = await rules.conditionsOf(context, write.changes, pointerOf)
   const most = MAX_CHANGES - (idempotency === undefined ? 0 : 1) - conditions.length

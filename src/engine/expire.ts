@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Definition } from '../../entities/definition.ts'
 import { registry } from '../../entities/index.ts'
 import type { Row } from './change.ts'
-import type { SpaceContext } from './context.ts'
+import type { InSpace } from './index.ts'
 import { everyRecord } from './list.ts'
 import { readHead } from './rows.ts'
 
@@ -27,7 +27,7 @@ interface Patchable {
  * @param expiresAt epoch seconds @param stays what goes later, by a write of its own
  */
 export async function expireRecords (
-  context: Pick<SpaceContext, 'store' | 'space'>,
+  context: InSpace,
   expiresAt: number,
   stays: (resource: string, id: string) => boolean
 ): Promise<void> {
@@ -54,7 +54,7 @@ export async function expireRecords (
 }
 
 async function expire (
-  { store, space }: Pick<SpaceContext, 'store' | 'space'>,
+  { store, space }: InSpace,
   { entity }: Definition,
   { id }: Row,
   purgeAt: number

@@ -2,8 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { spaceName } from '../../entities/fields.ts'
 import { Problem } from '../errors.ts'
 import { transact } from '../store/transact.ts'
-import type { SpaceContext } from './context.ts'
-import type { Outcome } from './change.ts'
+import type { Commits, SpaceContext } from './index.ts'
 import { repeated } from './plan.ts'
 import { checkIdempotency, parseIdempotency, readIdempotency } from './idempotency-rows.ts'
 
@@ -18,7 +17,7 @@ const PAUSE_MS = 5
  * @throws Problem IDEMPOTENCY_MISMATCH for another request with the key, IDEMPOTENCY_IN_PROGRESS while the
  *   first runs here
  */
-export async function once (context: SpaceContext, work: () => Promise<Outcome>): Promise<Outcome> {
+export const once: Commits['once'] = async (context, work) => {
   const { store, space, idempotency, running, now } = context
   if (idempotency === undefined) return work()
   const name = `${spaceName(space)}#${idempotency.key}`

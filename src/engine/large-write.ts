@@ -1,9 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { Problem } from '../errors.ts'
 import { commit } from './commit.ts'
-import type { SpaceContext } from './context.ts'
+import type { Commits, SpaceContext } from './index.ts'
 import { GROUP, ME } from './change-set.ts'
-import { MAX_CHANGES, type Change, type Outcome, type Write } from './change.ts'
+import { MAX_CHANGES, type Outcome, type Write } from './change.ts'
 import { PART_CHANGES, partsOf, type Part } from './batch-parts.ts'
 import { nameOf, readNamed } from './rows.ts'
 import { readBatch, type BatchRow } from './batch-rows.ts'
@@ -64,11 +64,11 @@ export async function writeAll (
  * batch, which is told of as a whole: deletes are few bytes in a request, and tombstones keep what was there.
  * @throws as `commit` and `writeAll`
  */
-export async function commitAll (
-  context: SpaceContext,
-  { changes, guarded = false }: Pick<Write, 'changes' | 'guarded'>,
-  pointerOf?: (change: Change) => string
-): Promise<Outcome> {
+export const commitAll: Commits['commitAll'] = async (
+  context,
+  { changes, guarded = false },
+  pointerOf
+) => {
   if (fitTogether(changes)) return commit(context, { changes, guarded, brief: true }, pointerOf)
   return stageAll(context, partsOf(changes.map(stagedOf)), changes.length, guarded)
 }

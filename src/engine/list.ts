@@ -1,6 +1,6 @@
 import { createConversions } from 'electrodb'
 import type { Definition } from '../../entities/definition.ts'
-import type { SpaceContext } from './context.ts'
+import type { List, InSpace } from './index.ts'
 import type { Row } from './change.ts'
 import { assertOwn, readRows } from './rows.ts'
 
@@ -15,30 +15,11 @@ export const MAX_PAGE_BYTES = 4_000_000
 /** Rows in one of the queries that walk through all. */
 const EVERY = 100
 
-export interface ListQuery<T> {
-  /** Records a page, 1 to 100. */
-  readonly limit: number
-  readonly cursor?: string | undefined
-  /** By creation time, newest first (eventually consistent), instead of by id (strongly consistent). */
-  readonly newestFirst?: boolean
-  /** Names the filter: a cursor goes on with the filter it was made for, and with no other. */
-  readonly filterName?: string
-  readonly matches?: (record: T) => boolean
-  /** A search, and a URL whose page is wanted, for kinds that know of them. */
-  readonly q?: string | undefined
-  readonly url?: string | undefined
-}
-
-export interface Page<T> {
-  readonly items: T[]
-  readonly cursor?: string
-}
-
 /**
  * The facets of a row's place in a list; its keys are built from them and the scope, so no cursor can lead
  * elsewhere.
  */
-type Position = { readonly id: string, readonly createdAt: string }
+type Facets = { readonly id: string, readonly createdAt: string }
 
 /**
  * The two access patterns that every record has (entities/fields.ts), which the type of "any entity" cannot
@@ -66,7 +47,7 @@ interface Conversions {
  * and counted: `looked` at most `limit`.
  */
 export async function recordsAfter (
-  { store, space }: Pick<SpaceContext, 'store' | 'space'>,
+  { store, space }: InSpace,
   definition: Definition,
   id: string | undefined,
   limit: number
@@ -93,7 +74,7 @@ export async function recordsAfter (
  * counted.
  */
 export async function* everyRecord (
-  place: Pick<SpaceContext, 'store' | 'space'>,
+  place: InSpace,
   definition: Definition
 ): AsyncGenerator<Row, void, void> {
   let after: string | undefined
@@ -109,11 +90,11 @@ export async function* everyRecord (
  * `newestFirst`.
  * @throws Problem INVALID_CURSOR
  */
-export async function list (
-  context: SpaceContext,
-  definition: Definition,
-  { limit, cursor, newestFirst = false, filterName = '', matches = () => true }: ListQuery<unknown>
-): Promise<Page<unknown>> {
+export const list: List = async (
+  context,
+  definition,
+  { limit, cursor, newestFirst = false, filterName = '', matches = () => true }
+) => {
   const { store, space, sealer, userId } = context
   const { resource } = definition
   const entity = definition.entity as unknown as Listable
@@ -123,7 +104,7 @@ export async function list (
     ? { order: 'desc', data: 'includeKeys', ignoreOwnership: true }
     : { consistent: true }
   const { byAccessPattern } = createConversions(definition.entity) as unknown as Conversions
-  const place = ({ id, createdAt }: Position) =>
+  const place = ({ id, createdAt }: Facets) =>
     byAccessPattern[pattern].fromComposite.toCursor({ ...space, id, createdAt })
 
   async function inOrder (ids: string[]): Promise<Row[]> {
@@ -131,7 +112,7 @@ export async function list (
     return ids.flatMap((id) => rows.get(id) ?? [])
   }
 
-  let from = cursor === undefined ? null : place(sealer.open(binding, cursor) as Position)
+  let from = cursor === undefined ? null : place(sealer.open(binding, cursor) as Facets)
   const items: unknown[] = []
   let bytes = 0
   let last: Row | undefined

@@ -24,7 +24,7 @@ import { IDEMPOTENCY_SECONDS, putIdempotency } from './idempotency-rows.ts'
 const DAY_SECONDS = 24 * 3600
 const FEW = 20
 
-export interface Rules {
+export interface SpaceRules {
   readonly limits: Pick<Limits, 'spaceRecords' | 'spaceBytes'>
   readonly retentionDays: number
   readonly commitLeaseSeconds: number
@@ -56,7 +56,7 @@ export function plan (
   head: SpaceHead,
   known: readonly (Known | undefined)[],
   now: number,
-  rules: Rules
+  rules: SpaceRules
 ): Planned {
   const n = head.n + 1
   const at = timeAfter(head, now)
@@ -226,7 +226,7 @@ function assertTransaction (results: readonly Result[]): void {
 function assertQuota (
   before: SpaceHead,
   after: SpaceHead,
-  { spaceRecords, spaceBytes }: Rules['limits']
+  { spaceRecords, spaceBytes }: SpaceRules['limits']
 ): void {
   // What shrinks a space is always allowed, also in one that is over a limit that was lowered since.
   if (after.count > spaceRecords && after.count > before.count) {

@@ -4,10 +4,9 @@ import type { Resource } from '../../entities/index.ts'
 import type { Store } from '../store/store.ts'
 import type { Row, SpaceHead } from './change.ts'
 import { definitionOf, nameOf, readHead, readLog, readNamed, type Entry } from './rows.ts'
-import type { SpaceContext } from './context.ts'
-import type { Reach, Walked } from './walk.ts'
+import type { Reads } from './index.ts'
+import type { Reach } from './walk.ts'
 import type { ChangeSet, Op } from './change-set.ts'
-import type { Position } from './position.ts'
 
 /**
  * A change that is committed may become visible item by item: the store's queries and batches are only
@@ -33,13 +32,10 @@ export class Expired extends Error {
  * entirely.
  * @throws Expired
  */
-export async function readChanges (
-  { store, now, writer, holes }: Pick<SpaceContext, 'store' | 'now' | 'writer' | 'holes'>,
-  space: SpaceKey,
-  name: string,
-  position: Position,
-  reach: Reach
-): Promise<Walked> {
+export const readChanges: Reads['readChanges'] = async (
+  { store, now, writer, holes },
+  { space, name, position, reach }
+) => {
   for (let attempt = 1;; attempt++) {
     const head = await readHead(store, space)
     const idle = { changes: [], position, more: false, bytes: 0 }

@@ -1,9 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { transact } from '../store/transact.ts'
 import { GUARDED_RECORDS, type Result, type Row, type SpaceHead } from './change.ts'
-import { tooManyDeletes, type Rules } from './plan.ts'
+import { tooManyDeletes, type SpaceRules } from './plan.ts'
 import { nameOf, putHead, readHead, readNamed } from './rows.ts'
-import { changesOf, planStep, readPart, type Job, type Loaded } from './staged-steps.ts'
+import type { Job } from './index.ts'
+import { changesOf, planStep, readPart, type Loaded } from './staged-steps.ts'
 import { portionsByWeight } from './weight.ts'
 
 /** A rehearsal shows a sign of life so often in each lease. */
@@ -35,7 +36,7 @@ export async function rehearse (
   job: Job,
   given: SpaceHead,
   guarded: boolean,
-  { rules, now }: { readonly rules: Rules, readonly now: () => number }
+  { rules, now }: { readonly rules: SpaceRules, readonly now: () => number }
 ): Promise<Rehearsed | undefined> {
   const { store, space, batch } = job
   const ahead = new Map<string, Row>()
@@ -101,4 +102,4 @@ function briefOf ({ tenantId, spaceKind, spaceId, id, rev, createdAt, updatedAt,
 }
 
 /** HEAD as it is. */
-export const headOf = async ({ store, space }: Job): Promise<SpaceHead> => (await readHead(store, space))!
+export const headOfJob = async ({ store, space }: Job): Promise<SpaceHead> => (await readHead(store, space))!

@@ -1,9 +1,10 @@
 import { LRUCache } from 'lru-cache'
-import { spaceName, type SpaceKey } from '../../entities/fields.ts'
+import { spaceName } from '../../entities/fields.ts'
 import type { Definition } from '../../entities/definition.ts'
 import type { Store } from '../store/store.ts'
 import type { Row } from './change.ts'
-import type { Place, SharedReads, Walked } from './walk.ts'
+import type { RowPlace, SharedReads } from './index.ts'
+import type { Walked } from './walk.ts'
 import { readChanges } from './read-changes.ts'
 import { readAcross } from './rows.ts'
 
@@ -24,14 +25,15 @@ function shareChanges (): SharedReads['changes'] {
     sizeCalculation: ({ bytes, changes }) => bytes + ENTRY_BYTES * (1 + changes.length),
     ttl: KEPT_MS
   })
-  return async (context, { space, name, position, reach, known }) => {
+  return async (context, walk) => {
+    const { space, position, reach, known } = walk
     const key = JSON.stringify([spaceName(space), position.epoch, position.n, reach.limit, reach.maxBytes])
-    const walk = async () => {
-      const walked = await readChanges(context, space, name, position, reach)
+    const read = async () => {
+      const walked = await readChanges(context, walk)
       kept.set(key, walked)
       return walked
     }
-    if (known === undefined) return walk()
+    if (known === undefined) return read()
     const reaches = (walked: Walked) =>
       walked.position.n >= known || (walked.more && walked.changes.length > 0)
     const earlier = kept.get(key)
@@ -41,7 +43,7 @@ function shareChanges (): SharedReads['changes'] {
       const walked = await other
       if (reaches(walked)) return walked
     }
-    const own = walk().finally(() => underWay.delete(key))
+    const own = read().finally(() => underWay.delete(key))
     underWay.set(key, own)
     return own
   }
@@ -49,14 +51,14 @@ function shareChanges (): SharedReads['changes'] {
 
 function gatherRows (): SharedReads['rows'] {
   interface Gathered {
-    readonly places: Map<string, Place>
+    readonly places: Map<string, RowPlace>
     readonly rows: Promise<Map<string, Row>>
   }
-  const nameOf = (place: SpaceKey & { readonly id: string }) => `${spaceName(place)} ${place.id}`
+  const nameOf = (place: RowPlace) => `${spaceName(place)} ${place.id}`
   const open = new Map<string, Gathered>()
 
   function gather (key: string, store: Store, definition: Definition): Gathered {
-    const places = new Map<string, Place>()
+    const places = new Map<string, RowPlace>()
     const rows = new Promise<void>((resolve) => {
       setImmediate(resolve)
     }).then(async () => {

@@ -7,8 +7,8 @@ import { recordsAfter } from './list.ts'
 import type { SpaceHead } from './change.ts'
 import { readHead, readLogBackwards } from './rows.ts'
 import type { Op } from './change-set.ts'
+import type { Reads } from './index.ts'
 import { isCredible } from './time.ts'
-import type { Position } from './position.ts'
 import { opOf } from './read-changes.ts'
 
 const KINDS = Object.values<Definition>(registry as unknown as Record<string, Definition>)
@@ -38,7 +38,7 @@ const PAUSE_MS = 15
  * hole for the end of the log each time. 1 RCU for a space that rested, else that and what a look at 200
  * entries costs (10 or so).
  */
-export async function beginSnapshot (store: Store, space: SpaceKey, now: number): Promise<Position> {
+export const beginSnapshot: Reads['beginSnapshot'] = async (store, space, now) => {
   const head = await readHead(store, space)
   if (head === undefined) return { epoch: 0, n: 0 }
   const resting = now - Date.parse(head.at) > SETTLED_MS
@@ -80,17 +80,14 @@ const MAX_LOOKS = 20
 
 /**
  * The next records of a snapshot, in the order of kinds and ids.
- * @param limit records, at least 1
- * @param maxBytes of their JSON; up to 1 MB more, which is a page of the store
+ * @param reach records, at least 1; bytes of their JSON, and up to 1 MB more, which is a page of the store
  * @returns `position` without a snapshot where that was all
  */
-export async function snapshotPage (
-  store: Store,
-  space: SpaceKey,
-  position: Position,
-  limit: number,
-  maxBytes: number
-): Promise<{ ops: Op[], position: Position }> {
+export const snapshotPage: Reads['snapshotPage'] = async (
+  { store, space },
+  position,
+  { limit, maxBytes }
+) => {
   const { snapshot, ...reached } = position
   let { kind, after } = snapshot!
   const ops: Op[] = []

@@ -5,22 +5,16 @@ import { Problem } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import { transact } from '../store/transact.ts'
 import type { Lock, SpaceHead } from './change.ts'
-import { emptyHead, opening, plan, type Rules } from './plan.ts'
+import { emptyHead, opening, plan, type SpaceRules } from './plan.ts'
 import { putHead, readHead } from './rows.ts'
 import { putBatch, readBatch } from './batch-rows.ts'
-import type { Job } from './staged-steps.ts'
+import type { Job, LockState } from './index.ts'
 
 /** Locks of others that a process watches. */
 const MAX_WATCHED = 1000
 /** How long a commit tries to get hold of a space that others write to. */
 const MAX_TRIES = 100
 const PAUSE_MS = 50
-
-/**
- * What of a lock is to be thought: `held` while its owner lives, `free` where there is none, or one that has
- * written nothing and died, `moved` where a commit had died half way and was finished.
- */
-export type LockState = 'held' | 'free' | 'moved'
 
 /** The lock that a batch has on its space while it is committed: it stands in HEAD. */
 export interface Locks {
@@ -38,7 +32,7 @@ export interface Locks {
   release(store: Store, space: SpaceKey, head: SpaceHead): object[]
 }
 
-export function createLocks (rules: Rules, now: () => number): Locks {
+export function createLocks (rules: SpaceRules, now: () => number): Locks {
   const leaseMs = rules.commitLeaseSeconds * 1000
   /**
    * Since when a lock looks as it does. By what this process sees, and not by its clock: clocks disagree by

@@ -1,8 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { SpaceKey } from '../../entities/fields.ts'
-import type { Store } from '../store/store.ts'
 import { knownOf, type Change, type Known, type Row, type SpaceHead } from './change.ts'
-import { plan, type Planned, type Rules } from './plan.ts'
+import type { Job } from './index.ts'
+import { plan, type Planned, type SpaceRules } from './plan.ts'
 import { nameOf, readNamed } from './rows.ts'
 import { putBatch, readBatch, readBatchPart, type BatchRow } from './batch-rows.ts'
 import { absence, toChange, type StagedChange } from './staged-change.ts'
@@ -10,20 +9,6 @@ import { absence, toChange, type StagedChange } from './staged-change.ts'
 /** How often, and how far apart, is looked whether another's last step is visible. */
 const MAX_LOOKS = 4
 const LOOK_PAUSE_MS = 50
-
-/** A batch that is committed. */
-export interface Job {
-  readonly store: Store
-  readonly space: SpaceKey
-  /** Where the batch is staged. */
-  readonly owner: SpaceKey
-  readonly batch: BatchRow
-  /**
-   * Asks whether whoever commits it still may. While the batch has its space no membership of it ends, as that
-   * is a change of the space; a tenant and a device may. Who finishes the batch of one who died asks nobody.
-   */
-  readonly assertAllowed?: () => Promise<void>
-}
 
 /**
  * What one transaction of a commit writes: changes of one part. A part is a step where what it writes fits a
@@ -92,7 +77,7 @@ export function planStep (
     readonly number: number,
     readonly of: number,
     readonly now: number,
-    readonly rules: Rules
+    readonly rules: SpaceRules
   }
 ): Planned {
   // Checks stand behind all others.

@@ -3,14 +3,15 @@ import { spaceKey, type SpaceKey } from '../../entities/fields.ts'
 import { Problem } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import { transact } from '../store/transact.ts'
-import { PreconditionFailed, Superseded, type Result, type Row, type SpaceHead } from './change.ts'
-import type { Rules } from './plan.ts'
-import { headOf, rehearse, type Rehearsed } from './rehearsal.ts'
+import { PreconditionFailed, Superseded, type SpaceHead } from './change.ts'
+import type { SpaceRules } from './plan.ts'
+import { headOfJob, rehearse, type Rehearsed } from './rehearsal.ts'
 import { putHead } from './rows.ts'
 import { putBatch, readBatch, type BatchRow } from './batch-rows.ts'
 import { discard } from './ledger.ts'
 import type { StagedChange } from './staged-change.ts'
-import { createLocks, type Locks, type LockState } from './staged-lock.ts'
+import type { Job, LockState, Objection, StagedCommits } from './index.ts'
+import { createLocks, type Locks } from './staged-lock.ts'
 import { endOfRight, stopped, stopping } from './stopped.ts'
 import {
   changesOf,
@@ -22,7 +23,6 @@ import {
   planStep,
   renewed,
   stepsOf,
-  type Job,
   type Loaded
 } from './staged-steps.ts'
 
@@ -30,45 +30,16 @@ import {
 const MAX_TRIES = 100
 const PAUSE_MS = 50
 
-/**
- * Refuses a batch by the rows that it would make, by `nameOf`, when nobody else writes and the space is at
- * change `n`.
- */
-export type Objection = (rows: ReadonlyMap<string, Row>, n: number) => Promise<void>
-
-export interface Committed {
-  readonly batch: BatchRow
-  readonly results: readonly Result[]
-}
-
-export interface StagedCommits {
-  /**
-   * Commits a staged batch: step after step, each a transaction and a change-set, while nobody else writes to
-   * the space. All preconditions and the quota are checked before the first. What was begun is gone on with.
-   * @param guarded refuse it where it would delete most of the space
-   * @param object may refuse it by throwing, before anything is written
-   * @returns the batch as it is then, and what it did, without contents: nothing where it had been begun before
-   * @throws PreconditionFailed, Superseded, Problem QUOTA_EXCEEDED, CONFIRMATION_REQUIRED, CONTENTION:
-   *   nothing of it happened; as `assertAllowed`, where `written` says what did
-   */
-  commit(job: Job, guarded: boolean, object?: Objection): Promise<Committed>
-  /**
-   * What of a lock is to be thought. One that has written nothing and died is dropped by the next change of
-   * HEAD; a commit that died half way is finished here.
-   */
-  settle(store: Store, space: SpaceKey, head: SpaceHead | undefined): Promise<LockState>
-}
-
 /** What commits of staged batches share. */
 interface Shared {
-  readonly rules: Rules
+  readonly rules: SpaceRules
   readonly now: () => number
   readonly locks: Locks
   readonly committed: (space: SpaceKey, n: number) => void
 }
 
 export function createStagedCommits (
-  rules: Rules,
+  rules: SpaceRules,
   now: () => number,
   committed: (space: SpaceKey, n: number) => void
 ): StagedCommits {
@@ -84,7 +55,7 @@ export function createStagedCommits (
       try {
         if (locked.lock!.part === 0) rehearsed = await prepare(shared, given, locked, guarded, object)
         written = await (rehearsed === undefined
-          ? finish(shared, await renewed(given), await headOf(given))
+          ? finish(shared, await renewed(given), await headOfJob(given))
           : finish(shared, withSteps(given, rehearsed), rehearsed.locked, rehearsed.loaded))
       } catch (error) {
         // Also where another has written the last of it, and discarded the parts.
@@ -161,7 +132,7 @@ async function finish (
     }
     if (++tries > MAX_TRIES) throw refusedAgain()
     await pause(PAUSE_MS)
-    const seen = await headOf(job)
+    const seen = await headOfJob(job)
     // What was just written may not be visible yet: an older HEAD is no news.
     if (seen.n >= head.n) head = seen
     if (head.lock?.batch === job.batch.id && head.lock.part > 0) job = await renewed(job)

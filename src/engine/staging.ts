@@ -14,7 +14,7 @@ import {
   type BatchRow,
   type LedgerEntry
 } from './batch-rows.ts'
-import type { SpaceContext } from './context.ts'
+import type { SpaceContext } from './index.ts'
 import { discard, discardEnded, sweptAt } from './ledger.ts'
 import { inLine } from './line.ts'
 

@@ -2,7 +2,8 @@ import { Problem } from '../errors.ts'
 import type { SpaceHead } from './change.ts'
 import { putBatch, type BatchRow } from './batch-rows.ts'
 import type { Locks } from './staged-lock.ts'
-import { stepsOf, type Job } from './staged-steps.ts'
+import type { Job } from './index.ts'
+import { stepsOf } from './staged-steps.ts'
 
 /** Why whoever commits a batch may no longer; undefined where they may. @throws what keeps it from being known */
 export async function endOfRight ({ assertAllowed }: Job): Promise<Problem | undefined> {

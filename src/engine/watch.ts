@@ -3,6 +3,7 @@ import { spaceName, type SpaceKey } from '../../entities/fields.ts'
 import type { Limits } from '../limits.ts'
 import { Problem } from '../errors.ts'
 import type { Store } from '../store/store.ts'
+import type { Watchers } from './index.ts'
 import { readHeads } from './rows.ts'
 
 /**
@@ -14,34 +15,6 @@ const POLL_MS = 1000
 const MAX_KNOWN = 20_000
 
 type ConnectionLimits = Pick<Limits, 'connectionsPerUser' | 'connectionsPerTenant' | 'connectionsWaiting'>
-
-/** Someone who waits for changes of some spaces. */
-export interface Subscription {
-  /**
-   * Waits until a space is known to have gone beyond the given change number.
-   * @param seen change numbers by `spaceName`
-   * @returns false where time was up, or the signal came, first
-   */
-  beyond(seen: ReadonlyMap<string, number>, milliseconds: number, signal: AbortSignal): Promise<boolean>
-  end(): void
-}
-
-export interface Watchers {
-  /** A space has gone on, as a writer of this process knows. */
-  readonly wake: (space: SpaceKey, n: number) => void
-  /**
-   * The last change of a space that this process has heard of, 0 where of none. While someone waits for the space
-   * it is out of date by about a second at most.
-   */
-  known(space: SpaceKey): number
-  /** From now on nothing that happens in the spaces is missed: subscribe, then look, then wait. */
-  subscribe(store: Store, spaces: readonly SpaceKey[]): Subscription
-  /**
-   * Counts a connection that waits for changes. @returns what ends it
-   * @throws Problem TOO_MANY_CONNECTIONS, and OVERLOADED where they are too many in all
-   */
-  enter(user: SpaceKey): () => void
-}
 
 interface Active {
   readonly key: SpaceKey

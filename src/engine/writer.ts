@@ -5,12 +5,13 @@ import { Problem } from '../errors.ts'
 import { transact, type Refusal } from '../store/transact.ts'
 import { knownOf, type Outcome, type SpaceHead, type Write } from './change.ts'
 import { forget, learnHead, load, recordKey, remember, type Memory } from './memory.ts'
-import { emptyHead, opening, plan, repeated, type Planned, type Rules } from './plan.ts'
+import { emptyHead, opening, plan, repeated, type Planned, type SpaceRules } from './plan.ts'
 import { parseRow, readHead } from './rows.ts'
 import { parseIdempotency } from './idempotency-rows.ts'
 import { commitAcross } from './commit-across.ts'
 import { actionsOf, MAX_ACTIONS, takeBatch, type Pending } from './queue.ts'
-import { createStagedCommits, type StagedCommits } from './staged.ts'
+import type { Writer } from './index.ts'
+import { createStagedCommits } from './staged.ts'
 
 const MAX_TRIES = 8
 const PATIENCE_MS = 10_000
@@ -27,28 +28,6 @@ interface SpaceState extends Memory {
   turn: Promise<unknown>
 }
 
-export interface Writer {
-  /**
-   * Commits a write as the next change-set of its space.
-   * @throws PreconditionFailed, Superseded, or Problem QUOTA_EXCEEDED, CONTENTION, IDEMPOTENCY_MISMATCH:
-   *   nothing happened
-   * @throws a failure of the store: it may have happened
-   */
-  commit(write: Write): Promise<Outcome>
-  /**
-   * Does something while nobody else of this process writes to the spaces: what reads them, decides and
-   * commits is then not overtaken here. Within it only `commitJointly` commits to them.
-   */
-  withSpacesLocked<T>(spaces: readonly SpaceKey[], work: () => Promise<T>): Promise<T>
-  /**
-   * Commits a change-set in each of several spaces, all or none. To be called within `together`.
-   * @returns the results of all, in order @throws as `commit`
-   */
-  commitAcross(writes: readonly Write[]): Promise<Outcome>
-  /** Commits of more than one transaction. */
-  readonly staged: StagedCommits
-}
-
 /**
  * The write path of every space, with group commit: one transaction of a space is in flight at a time in this
  * process, and the writes that wait ride the next one together, each as a change-set of its own. Between
@@ -58,7 +37,7 @@ export interface Writer {
  * @param committed is told of each space that moved on, and its new change number
  */
 export function createWriter (
-  rules: Rules,
+  rules: SpaceRules,
   now: () => number = Date.now,
   committed: (space: SpaceKey, n: number) => void = () => {}
 ): Writer {

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type, type Static, type TObject, type TSchema } from 'typebox'
 import { mergePatchOf, type AnyEntity, type Definition } from '../../entities/definition.ts'
 import type { Collection, Saved } from '../services/collection.ts'
-import type { ListQuery } from '../engine/list.ts'
+import type { ListQuery } from '../engine/list-query.ts'
 import { etag, preconditionOf, sendRecord } from './conditions.ts'
 import {
   conditionalRead,

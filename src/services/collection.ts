@@ -7,7 +7,8 @@ import type { Context } from './context.ts'
 import { once } from '../engine/idempotency.ts'
 import { inLine } from '../engine/line.ts'
 import { mergePatch } from './merge-patch.ts'
-import { list, type ListQuery, type Page } from '../engine/list.ts'
+import { list } from '../engine/list.ts'
+import type { ListQuery, Page } from '../engine/list-query.ts'
 import {
   knownOf,
   PreconditionFailed,

@@ -1,5 +1,5 @@
 import type { LRUCache } from 'lru-cache'
-import type { Engine, SpaceContext } from '../engine/context.ts'
+import type { Engine, SpaceContext } from '../engine/index.ts'
 import type { HeavyWork } from './heavy-work.ts'
 import type { ReadModels } from './bookmarks/read-model.ts'
 

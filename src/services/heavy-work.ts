@@ -84,7 +84,7 @@ export function createHeavyWork (uploadBytes: number): HeavyWork {
       }
       uploading += bytes
       uploads.set(tenantId, own + bytes)
-      return once(() => {
+      return onlyOnce(() => {
         uploading -= bytes
         const left = uploads.get(tenantId)! - bytes
         if (left === 0) uploads.delete(tenantId)
@@ -99,7 +99,7 @@ export const overloaded = (why: string): Problem =>
   new Problem('OVERLOADED', why, { retryAfter: RETRY_AFTER })
 
 /** A function that does its work when it is called first. */
-export function once (work: () => void): () => void {
+export function onlyOnce (work: () => void): () => void {
   let isDone = false
   return () => {
     if (!isDone) work()

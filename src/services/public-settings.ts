@@ -4,7 +4,7 @@ import { PUBLIC_SHARDS, SettingEntity, type PublicSetting } from '../../entities
 import type { Store } from '../store/store.ts'
 import { notFound } from './collection.ts'
 import type { Sealer } from '../engine/cursor.ts'
-import type { Page } from '../engine/list.ts'
+import type { Page } from '../engine/list-query.ts'
 import { shardOf } from './settings.ts'
 
 /** 22 characters of base64url: 132 bits of an HMAC. */

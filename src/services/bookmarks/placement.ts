@@ -1,7 +1,7 @@
 import { bookmark, FOLDER_LIMITS } from '../../../entities/bookmark.ts'
 import type { Definition } from '../../../entities/definition.ts'
 import { Problem } from '../../errors.ts'
-import type { CommitRules } from '../../engine/context.ts'
+import type { CommitRules } from '../../engine/index.ts'
 import type { Change, Known } from '../../engine/change.ts'
 import { createPace, type Pace } from '../../turns.ts'
 import type { ReadModel, ReadModels } from './read-model.ts'

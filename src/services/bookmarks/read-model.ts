@@ -1,12 +1,12 @@
 import { bookmark, type BookmarkRecord } from '../../../entities/bookmark.ts'
 import { spaceName } from '../../../entities/fields.ts'
-import type { SpaceContext } from '../../engine/context.ts'
+import type { SpaceContext } from '../../engine/index.ts'
 import { MAX_PAGE_BYTES, recordsAfter } from '../../engine/list.ts'
 import { beginSnapshot } from '../../engine/snapshot.ts'
 import { Expired, readChanges } from '../../engine/read-changes.ts'
 import type { Reach } from '../../engine/walk.ts'
 import { createPace } from '../../turns.ts'
-import { once, overloaded, type HeavyWork } from '../heavy-work.ts'
+import { onlyOnce, overloaded, type HeavyWork } from '../heavy-work.ts'
 import { createModelCache } from './model-cache.ts'
 import { emptyModel, put, remove, sizeOf, type Filled, type ReadModel, type View } from './model.ts'
 import { createIndex, type SearchIndex } from './search-index.ts'
@@ -158,7 +158,7 @@ export function createReadModels (maxBytes: number, heavy: HeavyWork): ReadModel
       one.readers++
       return {
         view,
-        release: once(() => {
+        release: onlyOnce(() => {
           if (--one.readers > 0) return
           held.delete(view)
           heldBytes -= one.bytes
@@ -193,10 +193,11 @@ async function advance (context: SpaceContext, model: Filled, mayBeFar: boolean)
     type === bookmark.resource && (act === 'delete' || (model.records.get(id)?.rev ?? 0) < n)
   const pace = createPace()
   for (let seen = 0;;) {
-    const { changes, position, more } = await readChanges(context, context.space, '', model.position, {
-      limit: LOOK,
-      maxBytes: MAX_PAGE_BYTES,
-      isNews
+    const { changes, position, more } = await readChanges(context, {
+      space: context.space,
+      name: '',
+      position: model.position,
+      reach: { limit: LOOK, maxBytes: MAX_PAGE_BYTES, isNews }
     })
     for (const { id, act, rev, record } of changes.flatMap(({ ops }) => ops)) {
       seen++

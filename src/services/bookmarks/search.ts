@@ -1,6 +1,6 @@
 import type { BookmarkRecord } from '../../../entities/bookmark.ts'
 import type { Context } from '../context.ts'
-import type { ListQuery, Page } from '../../engine/list.ts'
+import type { ListQuery, Page } from '../../engine/list-query.ts'
 import { fitting, wantedOf } from './query.ts'
 import { pageOf } from './url.ts'
 import { createPace, type Pace } from '../../turns.ts'

@@ -65,7 +65,10 @@ async function advance (
   async function advanceSpace (name: string, from: Position): Promise<void> {
     let position = from
     if (position.snapshot !== undefined) {
-      const page = await snapshotPage(store, spaceOf(name), position, limit - ops, MAX_PAGE_BYTES - bytes)
+      const page = await snapshotPage({ store, space: spaceOf(name) }, position, {
+        limit: limit - ops,
+        maxBytes: MAX_PAGE_BYTES - bytes
+      })
       add({ space: name, ops: page.ops })
       positions.set(name, position = page.position)
     }

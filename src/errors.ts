@@ -72,6 +72,8 @@ export interface ProblemExtras {
   snapshot?: string
   /** It is meant to be so, and nothing that anyone has to mend: a 5xx that is no error in the log. */
   isMeant?: true
+  /** A code for the log alone: why a token was refused. */
+  reason?: string
   /** Seconds, sent as Retry-After. */
   retryAfter?: number
   /** Further response headers. */

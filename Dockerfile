@@ -13,10 +13,13 @@ COPY scripts scripts
 RUN npm run --silent build
 
 FROM node:24-slim
-ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000
+ENV NODE_ENV=production
 WORKDIR /hub
+# What local mode keeps: a volume that is mounted here is the user's as well.
+RUN install -d -o node -g node -m 700 /data
 COPY --from=build /hub/dist dist
 USER node
 EXPOSE 3000
-HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "--enable-source-maps", "dist/server.mjs"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 3000}/health`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+# A container listens on all addresses unless HOST names one; an empty HOST, as in .env.example, names none.
+CMD ["/bin/sh", "-c", "HOST=\"${HOST:-0.0.0.0}\" exec node --enable-source-maps dist/server.mjs"]

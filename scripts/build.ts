@@ -1,4 +1,4 @@
-import { cp, mkdir, rm } from 'node:fs/promises'
+import { cp, mkdir, rename, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { build, type Plugin } from 'esbuild'
@@ -31,10 +31,11 @@ The bundles need no node_modules; local mode finds its embedded store at run tim
 if (process.argv.includes('--help')) {
   console.log(USAGE)
 } else {
-  await rm('dist', { recursive: true, force: true })
+  // Built aside and swapped: a hub that runs goes on serving its own files until the new ones are whole.
+  const out = `dist.${process.pid}.new`
   await build({
     entryPoints: ['src/server.ts', 'src/lambda.ts', 'src/authorizer.ts'],
-    outdir: 'dist',
+    outdir: out,
     outExtension: { '.js': '.mjs' },
     bundle: true,
     minifyWhitespace: true,
@@ -55,7 +56,7 @@ if (process.argv.includes('--help')) {
   })
   await build({
     entryPoints: { client: 'src/client/index.ts' },
-    outdir: 'dist',
+    outdir: out,
     outExtension: { '.js': '.mjs' },
     bundle: true,
     platform: 'neutral',
@@ -65,16 +66,20 @@ if (process.argv.includes('--help')) {
     logLevel: 'warning'
   })
   const page = join(dirname(createRequire(import.meta.url).resolve('@fastify/swagger-ui')), 'static')
-  await mkdir('dist/docs')
+  await mkdir(join(out, 'docs'))
   for (
     const file of ['index.css', 'logo.svg', 'oauth2-redirect.html', 'oauth2-redirect.js',
       'swagger-ui-bundle.js', 'swagger-ui-standalone-preset.js', 'swagger-ui.css', 'favicon-16x16.png',
       'favicon-32x32.png']
   ) {
-    await cp(join(page, file), join('dist/docs', file))
+    await cp(join(page, file), join(out, 'docs', file))
   }
   if (!process.argv.includes('--hub')) {
-    const { bytes, gzip } = await packClient('dist/client')
+    const { bytes, gzip } = await packClient(join(out, 'client'))
     console.log(`@sync-hub/client: ${bytes} bytes, ${gzip} compressed`)
   }
+  const old = `dist.${process.pid}.old`
+  await rename('dist', old).catch(() => {})
+  await rename(out, 'dist')
+  await rm(old, { recursive: true, force: true })
 }

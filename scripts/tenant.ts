@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util'
+import { readArgs } from './arguments.ts'
 import { TENANT_STATUSES } from '../entities/tenant.ts'
 import { tenants } from '../src/operations/tenants.ts'
-import { loadConfig } from '../src/config.ts'
+import { loadConfig, readEnvFile } from '../src/config.ts'
 import { openClient } from '../src/store/client.ts'
 
 const USAGE = `npm run tenant: suspends a tenant, or ends its suspension; every hub follows within 5 seconds
@@ -15,20 +16,22 @@ const USAGE = `npm run tenant: suspends a tenant, or ends its suspension; every 
 
 The hub answers the requests of a suspended tenant with 403 TENANT_SUSPENDED, and keeps its data.`
 
-const { values, positionals: [verb, tenantId] } = parseArgs({
-  allowPositionals: true,
-  options: {
-    url: { type: 'string' },
-    table: { type: 'string' },
-    region: { type: 'string' },
-    help: { type: 'boolean' }
-  }
-})
+const { values, positionals: [verb, tenantId] } = readArgs(USAGE, () =>
+  parseArgs({
+    allowPositionals: true,
+    options: {
+      url: { type: 'string' },
+      table: { type: 'string' },
+      region: { type: 'string' },
+      help: { type: 'boolean' }
+    }
+  }))
+readEnvFile()
 const status = TENANT_STATUSES[['resume', 'suspend'].indexOf(verb ?? '')]
 
 if (values.help === true || status === undefined || tenantId === undefined) {
   console.log(USAGE)
-  process.exitCode = values.help === true ? 0 : 1
+  process.exitCode = values.help === true ? 0 : 2
 } else {
   try {
     await (values.table === undefined ? askLocalHub() : writeRow(values.table))

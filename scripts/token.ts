@@ -1,4 +1,6 @@
 import { parseArgs } from 'node:util'
+import { readEnvFile } from '../src/config.ts'
+import { readArgs } from './arguments.ts'
 
 const USAGE = `npm run -s token: prints an access token of the hub that runs in local mode
 
@@ -8,16 +10,18 @@ const USAGE = `npm run -s token: prints an access token of the hub that runs in 
   --user     default "demo"         --id    print the id token instead
   --role     may be repeated`
 
-const { values } = parseArgs({
-  options: {
-    tenant: { type: 'string' },
-    user: { type: 'string' },
-    role: { type: 'string', multiple: true },
-    url: { type: 'string' },
-    id: { type: 'boolean' },
-    help: { type: 'boolean' }
-  }
-})
+const { values } = readArgs(USAGE, () =>
+  parseArgs({
+    options: {
+      tenant: { type: 'string' },
+      user: { type: 'string' },
+      role: { type: 'string', multiple: true },
+      url: { type: 'string' },
+      id: { type: 'boolean' },
+      help: { type: 'boolean' }
+    }
+  }))
+readEnvFile()
 if (values.help === true) {
   console.log(USAGE)
 } else {

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import {
   ConfigError,
   deepFreeze,
@@ -15,6 +17,7 @@ import {
   url,
   type Env
 } from './environment.ts'
+import { assertNoneMisspelt } from './misspelt.ts'
 import { parseIssuers, type TrustedIssuer } from './issuers.ts'
 import { limitsOf, type Limits } from './limits.ts'
 
@@ -79,6 +82,7 @@ const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
  * @throws ConfigError naming the variable that is missing or wrong
  */
 export function loadConfig (env: Env = process.env): Config {
+  assertNoneMisspelt(env)
   const local = !present(env, 'TABLE_NAME') && !present(env, 'ISSUERS')
   const host = present(env, 'HOST') ?? '127.0.0.1'
   const port = integer(env, 'PORT', 3000, 1, 65535)
@@ -144,12 +148,21 @@ function assertLocalOnly (config: Config, env: Env): void {
     const name of ['TENANT_ROLE_ARN', 'OPERATOR_ROLE_ARN', 'AWS_LAMBDA_FUNCTION_NAME', 'HUB_SECRET',
       'OAUTH_DOMAIN', 'PUBLIC_URL', 'TRUST_PROXY']
   ) {
-    if (present(env, name) !== undefined) {
+    const isDefault = name === 'TRUST_PROXY' && config.trustProxy === 0
+    if (present(env, name) !== undefined && !isDefault) {
       throw new ConfigError(
         `${name} is set, but it belongs to production: ${why}. Set both for production, or unset ${name}.`
       )
     }
   }
+}
+
+/**
+ * Reads `.env` beside package.json, where there is one, into the environment. What is set already wins.
+ * @param file another one
+ */
+export function readEnvFile (file = fileURLToPath(new URL('../.env', import.meta.url))): void {
+  if (existsSync(file)) process.loadEnvFile(file)
 }
 
 /**

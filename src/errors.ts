@@ -73,6 +73,8 @@ export interface ProblemExtras {
   snapshot?: string
   /** An expected 5xx that nobody has to fix: the log does not show it as an error. */
   isMeant?: true
+  /** A code for the log alone: why a token was refused. */
+  reason?: string
   /** Seconds, sent as Retry-After. */
   retryAfter?: number
   /** Further response headers. */

@@ -1,4 +1,4 @@
-import awsLambdaFastify from '@fastify/aws-lambda'
+import awsLambdaFastify, { type LambdaResponse } from '@fastify/aws-lambda'
 import type { APIGatewayProxyEvent, APIGatewayProxyEventV2, Context } from 'aws-lambda'
 import { buildApp } from './app.ts'
 import { loadConfig } from './config.ts'
@@ -13,7 +13,14 @@ type Event = APIGatewayProxyEvent | APIGatewayProxyEventV2
 const app = await buildApp({ ...loadConfig(), streamSeconds: 0 })
 const answer = awsLambdaFastify(app, { decorateRequest: false, binaryMimeTypes: ['image/png'] })
 
-export const handler = (event: Event, context: Context) => answer(asSent(event), context)
+/** RFC 9110 section 7.6.1: of one connection, and there is none here. */
+const HOP_BY_HOP = ['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'trailer', 'te']
+
+export async function handler (event: Event, context: Context): Promise<LambdaResponse> {
+  const response = await answer(asSent(event), context)
+  for (const name of HOP_BY_HOP) delete response.headers[name]
+  return response
+}
 
 await app.ready()
 

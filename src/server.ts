@@ -1,12 +1,15 @@
 import { buildApp } from './app.ts'
-import { ConfigError, loadConfig } from './config.ts'
+import { ConfigError, loadConfig, readEnvFile } from './config.ts'
 import { startLocalCloud, type LocalCloud } from './local/cloud.ts'
+import { assertNoArguments } from './misspelt.ts'
 
 /**
  * Node and container entry: a hub on a port, until SIGTERM or SIGINT. Standard output is the log, standard
  * error is for people.
  */
 async function main (): Promise<void> {
+  assertNoArguments(process.argv.slice(2))
+  readEnvFile()
   const given = loadConfig()
   const cloud = given.local ? await startLocalCloud(given) : undefined
   const config = cloud?.config ?? given

@@ -23,7 +23,7 @@ function walk (dir: string): string[] {
  */
 const LAYERS = [/^src\/(?:server|lambda|authorizer)\.ts$/, /^src\/app\.ts$/, /^src\/routes\//,
   /^src\/plugins\//, /^src\/operations\//, /^src\/services\//, /^src\/engine\//, /^src\/store\//,
-  /^src\/(?:config|environment|errors|fair-queue|issuers|limits|turns|version)\.ts$/, /^entities\//]
+  /^src\/(?:config|environment|errors|fair-queue|issuers|limits|misspelt|turns|version)\.ts$/, /^entities\//]
 const layerOf = (path: string) => LAYERS.findIndex((layer) => layer.test(path))
 
 function importsOf (path: string): { from: string, typeOnly: boolean }[] {

@@ -1,5 +1,11 @@
+import { execFile } from 'node:child_process'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { parseEnv, promisify } from 'node:util'
 import t from 'tap'
-import { loadConfig } from '../src/config.ts'
+import { loadConfig, readEnvFile } from '../src/config.ts'
+import { assertNoArguments, VARIABLES } from '../src/misspelt.ts'
 
 const issuer = {
   issuer: 'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Ab',
@@ -145,5 +151,78 @@ t.test("local mode can't be switched on in production by accident", (t) => {
   for (
     const env of [{ HOST: 'localhost' }, { HOST: '::1' }, { DYNAMODB_ENDPOINT: 'http://localhost:8000' }]
   ) t.equal(loadConfig(env).local, true)
+  t.end()
+})
+
+t.test('.env.example as it is means local mode, with its defaults', async (t) => {
+  const example = parseEnv(await readFile('.env.example', 'utf8')) as Record<string, string>
+  t.strictSame(loadConfig(example), loadConfig({}))
+  t.strictSame(Object.keys(example).sort(), [...VARIABLES].sort(), 'and the hub knows its names')
+  t.equal(example.HOST, '', 'a container listens where its image says')
+})
+
+t.test('.env is read, and what is set wins', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'sync-hub-test-'))
+  t.teardown(() => rm(dir, { recursive: true, force: true }))
+  const { PORT, TRUST_PROXY } = process.env
+  t.teardown(() => {
+    for (const [name, value] of Object.entries({ PORT, TRUST_PROXY })) {
+      if (value === undefined) delete process.env[name]
+      else process.env[name] = value
+    }
+  })
+  process.env.PORT = '4001'
+  delete process.env.TRUST_PROXY
+  await writeFile(join(dir, '.env'), 'PORT=4002\nTRUST_PROXY=0\n')
+  readEnvFile(join(dir, '.env'))
+  readEnvFile(join(dir, 'none'))
+  t.strictSame([process.env.PORT, process.env.TRUST_PROXY], ['4001', '0'])
+})
+
+t.test('the image listens on all addresses unless HOST names one', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'sync-hub-test-'))
+  t.teardown(() => rm(dir, { recursive: true, force: true }))
+  await writeFile(join(dir, 'node'), '#!/bin/sh\necho "$HOST $*"\n')
+  await chmod(join(dir, 'node'), 0o755)
+  const [, command] = /^CMD (.*)$/m.exec(await readFile('Dockerfile', 'utf8'))!
+  const [file, ...args] = JSON.parse(command!) as [string, ...string[]]
+  const said = async (env: Record<string, string>) => {
+    const { stdout } = await promisify(execFile)(file, args, {
+      env: { PATH: `${dir}${delimiter}${process.env.PATH}`, ...env }
+    })
+    return stdout
+  }
+  t.equal(await said({}), '0.0.0.0 --enable-source-maps dist/server.mjs\n')
+  t.equal(await said({ HOST: '' }), '0.0.0.0 --enable-source-maps dist/server.mjs\n')
+  t.match(await said({ HOST: '127.0.0.1' }), /^127\.0\.0\.1 /)
+})
+
+t.test('a misspelt variable or a flag is named with the right one', (t) => {
+  for (
+    const [wrong, right] of [['TABLE_NMAE', 'TABLE_NAME'], ['TABLENAME', 'TABLE_NAME'], ['ISSUERS_',
+      'ISSUERS'], ['HUB_SECRETS', 'HUB_SECRET'], ['CORS_ORIGIN', 'CORS_ORIGINS'], ['data_dir', 'DATA_DIR'], [
+      'LIMIT_SETTINGS_BYTES',
+      'LIMIT_SETTING_BYTES'
+    ], ['LIMIT_RECORDS', 'LIMIT_SPACE_RECORDS']] as const
+  ) {
+    t.throws(() => loadConfig({ [wrong]: '' }), {
+      name: 'ConfigError',
+      message: new RegExp(`^${wrong} is not a .* ${right}`)
+    })
+  }
+  const others = ['HOME', 'POST', 'HOSTNAME', 'PORTS', 'AWS_DEFAULT_REGION', 'AWS_PROFILE', 'NODE_ENV',
+    'HUB_SERVICE_HOST', 'HUB_PORT', 'TABLE', 'LOGNAME', 'LANGUAGE', 'TERM_PROGRAM']
+  t.doesNotThrow(
+    () => loadConfig(Object.fromEntries(others.map((name) => [name, 'x']))),
+    "others' are theirs"
+  )
+  t.doesNotThrow(() => assertNoArguments([]))
+  t.throws(() => assertNoArguments(['--port', '4000']), {
+    message: /^--port is not an option: set PORT, such as PORT=4000 /
+  })
+  t.throws(() => assertNoArguments(['--data-dir=x']), { message: /set DATA_DIR, such as DATA_DIR=x / })
+  t.throws(() => assertNoArguments(['serve', '--port']), {
+    message: /^serve is not an option: .*\.env\.example/
+  })
   t.end()
 })

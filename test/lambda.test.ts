@@ -129,6 +129,11 @@ for (const [name, eventOf] of Object.entries(EVENTS)) {
     ) {
       const asked = { method: 'GET', path }
       const [ours, theirs] = [await fromServer(asked), await fromBundle(eventOf(asked))]
+      t.notMatch(
+        Object.keys(theirs.headers).join(),
+        /connection|keep-alive|transfer-encoding/,
+        'no header of a connection'
+      )
       t.ok(
         ours.body.equals(theirs.body) && ours.status === 200 && theirs.status === 200 &&
           ours.headers['content-type'] === theirs.headers['content-type'],

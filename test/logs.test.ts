@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
-import { startHub } from './harness/hub.ts'
+import { startHub, startIssuer } from './harness/hub.ts'
 import { watchLog } from './harness/watched-log.ts'
 
 const CANARY = 'canary7f3a'
@@ -187,4 +187,31 @@ t.test('pages of the named origins may call the hub, and no others', async (t) =
     (await preflight('https://evil.example')).headers['access-control-allow-origin'],
     'https://evil.example'
   )
+})
+
+t.test('why a token was refused is a code in the line of its 401, and an expired one is told apart', async (t) => {
+  const hub = await startHub(t)
+  const issuer = await startIssuer(t)
+  const { access_token: other } = await issuer.mint({ tenant: 'acme', user: 'alice' })
+  const alice = await hub.as({ tenant: 'acme', user: 'alice' })
+  const ask = async (authorization: string) => hub.anyone.get('/v1/tenant', { authorization })
+  const signature = alice.token.split('.').at(-1)!
+  await hub.anyone.get('/v1/tenant')
+  await ask('Bearer x.y.z')
+  await ask(`Bearer ${other}`)
+  await ask(`Bearer ${alice.token.replace(signature, [...signature].reverse().join(''))}`)
+  const refused = hub.log.map((line) => JSON.parse(line) as { status?: number, reason?: string })
+    .filter(({ status }) => status === 401)
+  t.strictSame(refused.map(({ reason }) => reason).slice(0, 3), ['no_token', 'malformed', 'unknown_issuer'])
+  t.type(refused[3]?.reason, 'string')
+  t.notMatch(hub.log.join(''), signature)
+})
+
+t.test('an enumeration lists its values', async (t) => {
+  const hub = await startHub(t)
+  const alice = await hub.as({ tenant: 'acme', user: 'alice' })
+  t.match(await alice.get('/v1/bookmarks/export?format=csv'), {
+    status: 400,
+    body: { errors: [{ pointer: 'querystring/format', detail: /^must be one of html, xbel, json/ }] }
+  })
 })

@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { Agent, request, type IncomingMessage } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -284,4 +284,15 @@ t.test('DYNAMODB_ENDPOINT takes the place of the embedded store', async (t) => {
   const server = await startServer({ DATA_DIR: await dataDir(), DYNAMODB_ENDPOINT: endpoint }, t)
   t.equal(await put(server, 'elsewhere', await server.token('acme', 'endpoint')) < 300, true)
   t.equal(await server.end('SIGTERM'), 0)
+})
+
+t.test('it reads .env beside package.json, and names the variable of a flag', async (t) => {
+  const dir = await dataDir()
+  await cp('dist/server.mjs', join(dir, 'dist', 'server.mjs'))
+  await writeFile(join(dir, '.env'), 'LOG_LEVEL=loud\n')
+  const run = (args: string[], env: Record<string, string> = {}) =>
+    promisify(execFile)(process.execPath, [join(dir, 'dist', 'server.mjs'), ...args], { cwd: tmpdir(), env })
+  await t.rejects(run([]), { code: 1, stderr: /^sync-hub: LOG_LEVEL is "loud"/ })
+  await t.rejects(run([], { LOG_LEVEL: 'louder' }), { code: 1, stderr: /^sync-hub: LOG_LEVEL is "louder"/ })
+  await t.rejects(run(['--port', '4000']), { code: 1, stderr: /^sync-hub: --port .* PORT=4000 npm start/ })
 })

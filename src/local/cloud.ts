@@ -36,7 +36,7 @@ export async function startLocalCloud (config: Config): Promise<LocalCloud> {
     const [identity, store] = await Promise.all([loadIdentity(config.dataDir),
       config.dynamodbEndpoint === undefined ? startStore(config) : undefined])
     const endpoint = store?.endpoint ?? config.dynamodbEndpoint!
-    await createTable(endpoint, config.table)
+    await createTable(endpoint, config.table, config.region)
     const gateway = roles && await startGateway({ roles, store: endpoint })
     const issuer = createLocalIssuer(`${config.publicUrl}/local`, identity.privateKey)
     return {

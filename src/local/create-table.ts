@@ -11,10 +11,10 @@ import { TABLE, TTL_ATTRIBUTE } from '../store/table.ts'
  * Creates the table where it does not exist yet, and waits until it can be used. For stores on this machine
  * only.
  */
-export async function createTable (endpoint: string, name: string): Promise<void> {
+export async function createTable (endpoint: string, name: string, region = 'local'): Promise<void> {
   const client = new DynamoDBClient({
     endpoint,
-    region: 'local',
+    region,
     credentials: { accessKeyId: 'local', secretAccessKey: 'local' }
   })
   try {

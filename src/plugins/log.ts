@@ -12,6 +12,7 @@ export default fp(async (app) => {
       method: request.method,
       route,
       status: reply.statusCode,
+      ...request.refusedFor !== undefined && { reason: request.refusedFor },
       duration: Math.round(reply.elapsedTime * 100) / 100
     }, 'request')
   })

@@ -13,6 +13,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set where the store denied what the hub had allowed: one of the walls before it has a hole. */
     deniedByStore: boolean
+    /** Why its token was refused, as a code. */
+    refusedFor: string | undefined
   }
 }
 
@@ -22,6 +24,7 @@ declare module 'fastify' {
  */
 export default fp(async (app) => {
   app.decorateRequest('deniedByStore', false)
+  app.decorateRequest('refusedFor', undefined)
   app.setErrorHandler((error: unknown, request, reply) =>
     send(request, reply, toProblem(error, request), error)
   )
@@ -50,8 +53,13 @@ const TOLD: ReadonlySet<string> = new Set(['QUOTA_EXCEEDED', 'OVERLOADED'])
  * logged with its cause.
  */
 export function tell (request: FastifyRequest, problem: Problem, cause: unknown = problem): object {
-  const { errorType, status, title, extras: { retryAfter: _, headers: __, isMeant = false, ...extras } } =
-    problem
+  const {
+    errorType,
+    status,
+    title,
+    extras: { retryAfter: _, headers: __, reason, isMeant = false, ...extras }
+  } = problem
+  request.refusedFor = reason
   const isTold = status < 500 || TOLD.has(errorType)
   if (!isTold && !isMeant) {
     request.log.error({ errorType, failure: describe(cause) }, problem.message)
@@ -113,7 +121,7 @@ function tooLarge (request: FastifyRequest | undefined): Problem {
 }
 
 function invalid (validation: FastifySchemaValidationError[], context: string): Problem {
-  const errors = validation.map((fault): Fault => {
+  const errors = unionsOf(validation).map((fault): Fault => {
     const { additionalProperty, missingProperty, tag, limit } = fault.params
     const property = [additionalProperty, missingProperty, tag].find((name) => typeof name === 'string')
     const path = `${fault.instancePath}${
@@ -125,7 +133,7 @@ function invalid (validation: FastifySchemaValidationError[], context: string): 
       ? 'is missing'
       : tag !== undefined
       ? 'is missing, or not one that is taken here'
-      : fault.message ?? 'is not valid'
+      : sentenceOf(fault)
     return {
       pointer: context === 'body' ? path : `${context}${path}`,
       detail: typeof limit === 'number' && !detail.includes(`${limit}`)
@@ -135,6 +143,26 @@ function invalid (validation: FastifySchemaValidationError[], context: string): 
   })
   const [first] = errors
   return new Problem('VALIDATION_FAILED', `${first!.pointer || 'The body'} ${first!.detail}.`, { errors })
+}
+
+/** A union of constants is one enumeration: one fault with all its values, not one for each and one more. */
+function unionsOf (faults: FastifySchemaValidationError[]): FastifySchemaValidationError[] {
+  return faults.flatMap((fault) => {
+    const here = faults.filter(({ instancePath }) => instancePath === fault.instancePath)
+    const constants = here.filter(({ keyword }) => keyword === 'const')
+    const isUnion = constants.length > 0 && constants.length === here.length - 1 &&
+      here.at(-1)!.keyword === 'anyOf'
+    if (!isUnion) return [fault]
+    const allowedValues = constants.map(({ params }) => params.allowedValue as string)
+    return fault.keyword === 'anyOf' ? [{ ...fault, keyword: 'enum', params: { allowedValues } }] : []
+  })
+}
+
+/** Ajv's own words, and the values of an enumeration where they are few. */
+function sentenceOf ({ keyword, params: { allowedValues }, message }: FastifySchemaValidationError): string {
+  return keyword === 'enum' && Array.isArray(allowedValues) && allowedValues.length <= 20
+    ? `must be one of ${allowedValues.join(', ')}`
+    : message ?? 'is not valid'
 }
 
 /**

@@ -1,5 +1,5 @@
 import jwt from '@fastify/jwt'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { TrustedIssuer } from '../../issuers.ts'
 import { Problem } from '../../errors.ts'
@@ -84,6 +84,9 @@ export default fp<{ issuers: readonly TrustedIssuer[], sealer: Sealer, now: () =
       }
       const claims = await request.jwtVerify<Claims>().catch((error: unknown) => {
         if (error instanceof Problem && error.errorType !== 'UNAUTHENTICATED') throw error
+        if ((error as FastifyError).code === 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED') {
+          throw unauthenticated('The token has expired.')
+        }
         throw error instanceof Problem && error.extras.headers !== undefined
           ? error
           : unauthenticated(error instanceof Problem ? error.message : 'The token is not valid.')

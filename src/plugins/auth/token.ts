@@ -18,12 +18,24 @@ export interface Decoded {
   readonly payload: unknown
 }
 
+/** What the log says of a refused token, by the sentence that its sender gets. Codes are for people to count. */
+const REASONS: readonly (readonly [RegExp, string])[] = [[/expired/, 'expired'], [/^Send /, 'no_token'], [
+  /more than one Authorization/,
+  'two_tokens'
+], [/device token/, 'device_token'], [/trusted issuer/, 'unknown_issuer'], [/key that its issuer/,
+  'unknown_key'], [/too short/, 'short_key'], [/another app client/, 'other_client'], [/token is needed/,
+  'token_use'], [/in the future|not valid yet/, 'not_yet'], [/names no user/, 'no_user'], [/RS256/,
+  'algorithm'], [/not valid/, 'signature_or_claims']]
+
 /** 401 with the challenge that RFC 6750 section 3 asks for. */
 export function unauthenticated (detail: string, error: string | undefined = 'invalid_token'): Problem {
   const challenge = error === undefined
     ? 'Bearer realm="sync-hub"'
     : `Bearer realm="sync-hub", error="${error}", error_description="${detail.replaceAll('"', '')}"`
-  return new Problem('UNAUTHENTICATED', detail, { headers: { 'www-authenticate': challenge } })
+  return new Problem('UNAUTHENTICATED', detail, {
+    reason: REASONS.find(([sentence]) => sentence.test(detail))?.[1] ?? 'malformed',
+    headers: { 'www-authenticate': challenge }
+  })
 }
 
 /** @throws Problem UNAUTHENTICATED where there is not exactly one Authorization header */

@@ -41,6 +41,8 @@ const DECIDED: Readonly<Record<string, Taken[]>> = {
   'DELETE /v1/groups/:groupId/members/:userId': MATCHING,
   'POST /v1/groups/:groupId/invitations': KEY,
   'DELETE /v1/groups/:groupId/invitations/:userId': MATCHING,
+  'PUT /v1/blocks/:id': KEY,
+  'DELETE /v1/blocks/:id': KEY,
   'POST /v1/invitations/:id/accept': KEY,
   'POST /v1/invitations/:id/decline': KEY,
   'POST /v1/sync': KEY,

@@ -90,7 +90,7 @@ requestRule(
   ({ ApiFunction, AuthorizerFunction }) =>
     [ApiFunction, AuthorizerFunction].flatMap(({ Properties: { CodeUri, Handler } }) => {
       const build = read('scripts/build.ts')
-      const outdir = /outdir: '([^']+)'/.exec(build)?.[1]
+      const outdir = /rename\(out, '([^']+)'\)/.exec(build)?.[1]
       const entries = [.../entryPoints: \[([^\]]+)\]/.exec(build)![1]!.matchAll(/'([^']+)\.ts'/g)].map((
         [, entry]
       ) => entry!)

@@ -9,6 +9,7 @@ import { remotePerson, startIssuer, storeEndpoint, type Person } from '../harnes
 import { startServer } from '../harness/server.ts'
 import { storm } from '../harness/storm.ts'
 import { startWire } from '../harness/wire.ts'
+import { UNLUCKY } from '../harness/world.ts'
 
 // Two hubs as they are deployed: a process each, with one table, one issuer, one secret, and nothing else in
 // common.
@@ -117,6 +118,7 @@ t.test('a stream of one process tells what is written through the other', async 
 })
 
 t.test('8 writers and 4 pollers of one space, through both, on a bad network: nothing is lost, missed or doubled', async (t) => {
+  for (const server of servers) server.mayLog(UNLUCKY)
   wire.rates = { lost: 0.02, cut: 0.02 }
   t.teardown(() => {
     wire.rates = { lost: 0, cut: 0 }

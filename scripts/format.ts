@@ -27,7 +27,7 @@ function tracked (): string[] {
 }
 
 async function main (files: readonly string[], check: boolean): Promise<number> {
-  const { typescript, includes: _, plugins: __, ...layout } = await readSettings()
+  const { typescript, ...layout } = await readSettings()
   const context = createContext(layout)
   context.addPlugin(await readFile(getPath()), typescript)
   const changed: string[] = []

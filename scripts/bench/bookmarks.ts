@@ -1,13 +1,7 @@
-import { generateKeyPairSync } from 'node:crypto'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
-import Fastify, { type InjectOptions } from 'fastify'
-import { buildApp } from '../../src/app.ts'
-import { loadConfig, silenceSdkNotice } from '../../src/config.ts'
-import { createTable } from '../../src/local/create-table.ts'
-import { freePort, startEmbeddedStore } from '../../src/local/embedded-store.ts'
-import { createLocalIssuer } from '../../src/local/issuer.ts'
-import { openClient } from '../../src/store/client.ts'
+import type { InjectOptions } from 'fastify'
+import { startBench } from './setup.ts'
 
 const USAGE =
   `npm run bench:bookmarks: measures imports, exports and searches, and how long they block the event loop
@@ -42,51 +36,12 @@ else if (!numbers.every((value) => Number.isInteger(value) && value > 0)) {
 } else await main(...numbers as [number, number, number])
 
 async function main (links: number, most: number, queries: number): Promise<void> {
-  silenceSdkNotice()
-  const store = await startEmbeddedStore(undefined)
-  await createTable(store.endpoint, 'bench')
-  const port = await freePort()
-  const issuer = createLocalIssuer(
-    `http://127.0.0.1:${port}/local`,
-    generateKeyPairSync('rsa', {
-      modulusLength: 2048,
-      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-      publicKeyEncoding: { type: 'spki', format: 'pem' }
-    }).privateKey
-  )
-  const keys = Fastify()
-  await keys.register(issuer.plugin)
-  await keys.listen({ host: '127.0.0.1', port })
-  let units = 0
-  const open: typeof openClient = (config, credentials) => {
-    const client = openClient(config, credentials)
-    client.middlewareStack.add((next) => async (args) => {
-      const result = await next({ ...args, input: { ...args.input, ReturnConsumedCapacity: 'TOTAL' } })
-      for (
-        const { CapacityUnits = 0 } of [
-          (result.output as { ConsumedCapacity?: { CapacityUnits?: number }[] }).ConsumedCapacity ?? []
-        ].flat()
-      ) units += CapacityUnits
-      return result
-    }, { step: 'initialize' })
-    return client
-  }
-  const plain = loadConfig({})
-  const config = {
-    ...plain,
-    limits: { ...plain.limits, spaceRecords: 100_000 },
-    dynamodbEndpoint: store.endpoint,
-    table: 'bench',
-    issuers: [issuer.entry],
-    secret: 'only for this run, 32 characters',
-    logLevel: process.env.LOG ?? 'silent'
-  }
-  const hub = () => buildApp(config, { open })
-  let app = await hub()
+  const bench = await startBench({ spaceRecords: 100_000 })
+  let app = await bench.hub()
 
   const tokens: Record<string, string> = {}
   for (const user of ['few', 'many']) {
-    tokens[user] = (await issuer.mint({ tenant: 'bench', user })).access_token
+    tokens[user] = await bench.token('bench', user)
   }
 
   async function ask (
@@ -114,7 +69,7 @@ async function main (links: number, most: number, queries: number): Promise<void
   const rows: string[] = []
   async function measure<T> (name: string, work: () => Promise<T>): Promise<T> {
     const delay = monitorEventLoopDelay({ resolution: 5 })
-    units = 0
+    bench.reset()
     delay.enable()
     const cpu = process.cpuUsage()
     const startedAt = performance.now()
@@ -125,7 +80,7 @@ async function main (links: number, most: number, queries: number): Promise<void
     rows.push(
       `| ${name} | ${ms.toFixed(0)} | ${((user + system) / 1000).toFixed(0)} | ${
         (delay.max / 1e6).toFixed(0)
-      } | ${Math.round(units).toLocaleString('en')} |`
+      } | ${Math.round(bench.units()).toLocaleString('en')} |`
     )
     process.stderr.write(`${rows.at(-1)}\n`)
     return result
@@ -170,7 +125,7 @@ async function main (links: number, most: number, queries: number): Promise<void
     )
   }
   await app.close()
-  app = await hub()
+  app = await bench.hub()
   await measure(
     'first look of a process at that space: its folders',
     () => ask('many', 'GET', '/v1/bookmarks/tree')
@@ -190,8 +145,7 @@ async function main (links: number, most: number, queries: number): Promise<void
     ].join('\n')
   )
   await app.close()
-  await keys.close()
-  await store.stop()
+  await bench.stop()
 
   async function search (): Promise<void> {
     const random = (from: number) => from + Math.floor(Math.random() * most)
@@ -215,7 +169,7 @@ async function main (links: number, most: number, queries: number): Promise<void
     const lines: string[] = []
     for (const [name, make] of Object.entries(kinds)) {
       const times: number[] = []
-      units = 0
+      bench.reset()
       for (let run = 0; run < queries; run++) {
         const url = `/v1/bookmarks?limit=20&q=${encodeURIComponent(make())}`
         const startedAt = performance.now()
@@ -226,7 +180,7 @@ async function main (links: number, most: number, queries: number): Promise<void
       lines.push(
         `| ${name} | ${quantile(times, 0.5).toFixed(1)} | ${quantile(times, 0.95).toFixed(1)} | ${
           quantile(times, 1).toFixed(1)
-        } | ${(units / queries).toFixed(2)} |`
+        } | ${(bench.units() / queries).toFixed(2)} |`
       )
       process.stderr.write(`${lines.at(-1)}\n`)
     }

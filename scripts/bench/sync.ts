@@ -1,14 +1,7 @@
-import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
 import { parseArgs } from 'node:util'
-import Fastify from 'fastify'
-import { buildApp } from '../../src/app.ts'
-import { loadConfig, silenceSdkNotice } from '../../src/config.ts'
-import { createTable } from '../../src/local/create-table.ts'
-import { freePort, startEmbeddedStore } from '../../src/local/embedded-store.ts'
-import { createLocalIssuer } from '../../src/local/issuer.ts'
-import { openClient } from '../../src/store/client.ts'
+import { startBench } from './setup.ts'
 
 const USAGE =
   `npm run bench:sync: how soon a change reaches a listener, and how the cost of a pull grows with a space
@@ -40,47 +33,12 @@ function isSize (value: number): boolean {
 }
 
 async function main (count: number, sizes: number[]): Promise<void> {
-  silenceSdkNotice()
-  const store = await startEmbeddedStore(undefined)
-  await createTable(store.endpoint, 'bench')
-  const port = await freePort()
-  const issuer = createLocalIssuer(
-    `http://127.0.0.1:${port}/local`,
-    generateKeyPairSync('rsa', {
-      modulusLength: 2048,
-      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-      publicKeyEncoding: { type: 'spki', format: 'pem' }
-    }).privateKey
-  )
-  const keys = Fastify()
-  await keys.register(issuer.plugin)
-  await keys.listen({ host: '127.0.0.1', port })
-  let units = 0
-  const open: typeof openClient = (config, credentials) => {
-    const client = openClient(config, credentials)
-    client.middlewareStack.add((next) => async (args) => {
-      const result = await next({ ...args, input: { ...args.input, ReturnConsumedCapacity: 'TOTAL' } })
-      for (
-        const { CapacityUnits = 0 } of [
-          (result.output as { ConsumedCapacity?: { CapacityUnits?: number }[] }).ConsumedCapacity ?? []
-        ].flat()
-      ) units += CapacityUnits
-      return result
-    }, { step: 'initialize' })
-    return client
-  }
-  const app = await buildApp({
-    ...loadConfig({}),
-    dynamodbEndpoint: store.endpoint,
-    table: 'bench',
-    issuers: [issuer.entry],
-    secret: 'only for this run, 32 characters',
-    logLevel: 'silent'
-  }, { open })
+  const bench = await startBench()
+  const app = await bench.hub()
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
 
   async function person (user: string) {
-    const { access_token: token } = await issuer.mint({ tenant: 'bench', user })
+    const token = await bench.token('bench', user)
     return async (method: string, path: string, body?: unknown) => {
       const answer = await fetch(url + path, {
         method,
@@ -98,8 +56,7 @@ async function main (count: number, sizes: number[]): Promise<void> {
   const lines = [await live(), await growth()]
   console.log(lines.join('\n\n'))
   await app.close()
-  await keys.close()
-  await store.stop()
+  await bench.stop()
 
   /**
    * From the answer to a write until another connection of the user has the change; negative where it had it
@@ -167,26 +124,26 @@ async function main (count: number, sizes: number[]): Promise<void> {
           changes: Array.from({ length: Math.min(98, size - from) }, (_, index) => change(from + index, 'x'))
         })
       }
-      units = 0
+      bench.reset()
       let [cursor, pages, startedAt] = ['', 0, performance.now()]
       for (let more = true; more; pages++) {
         ;({ cursor, more } = (await ask('GET', `/v1/sync?limit=1000${cursor && `&cursor=${cursor}`}`)).body)
       }
-      const snapshot = { units, ms: performance.now() - startedAt }
+      const snapshot = { units: bench.units(), ms: performance.now() - startedAt }
       for (let index = 0; index < 50; index++) {
         await ask('PUT', `/v1/bookmarks/r${String(Math.floor(index * size / 50)).padStart(6, '0')}`, {
           url: 'https://example.com/some/page',
           title: 'edited'
         })
       }
-      units = 0
+      bench.reset()
       startedAt = performance.now()
       const { body } = await ask('GET', `/v1/sync?cursor=${cursor}`)
       if (body.changes.length !== 50) throw new Error(`${body.changes.length} changes and not 50`)
       rows.push(
-        `| ${size.toLocaleString('en')} | ${units} | ${(performance.now() - startedAt).toFixed(0)} | ${
-          snapshot.units.toLocaleString('en')
-        } | ${pages} | ${snapshot.ms.toFixed(0)} |`
+        `| ${size.toLocaleString('en')} | ${bench.units()} | ${
+          (performance.now() - startedAt).toFixed(0)
+        } | ${snapshot.units.toLocaleString('en')} | ${pages} | ${snapshot.ms.toFixed(0)} |`
       )
     }
     return ['| records in the space | pull of 50 edits, RCU | ms | first sync, RCU | answers | ms |',
